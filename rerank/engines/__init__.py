@@ -1,0 +1,39 @@
+"""What completes text, scores labels and scores pairs. An engine knows nothing of ranking."""
+
+from collections.abc import Hashable, Iterable
+from typing import Protocol
+
+from rerank.errors import EngineError
+from rerank.wants import Reply, Request, Want
+
+
+class LabelError(EngineError):
+    """Labels that are not one token each, distinct, where this tokenizer would write them."""
+
+
+class Engine(Protocol):
+    """Takes requests one by one, finishes them in its own order, in its own time."""
+
+    name: str
+    """Everything that decides a reply besides the request: model, revision, precision, template.
+    The journal keeps replies under it."""
+
+    wants: tuple[type[Want], ...]
+    """What this engine can be asked for."""
+
+    def check(self, request: Request) -> None:
+        """Raise `EngineError` where a request of this form cannot be answered exactly.
+
+        Called once for each form before a run. For `Labels`: `encode(prompt + label)` must be
+        `encode(prompt)` and exactly one more token, distinct for each label, else `LabelError`.
+        """
+
+    def submit(self, ticket: Hashable, request: Request) -> None:
+        """Take one request; its reply comes back under `ticket`. Returns at once."""
+
+    def poll(self) -> Iterable[tuple[Hashable, Reply]]:
+        """Wait until something is finished; return whatever is. With nothing out: nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the model, the connection, the file."""

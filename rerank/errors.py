@@ -1,0 +1,56 @@
+"""What can go wrong, in one line each: where it is, what is wrong, and how to mend it.
+
+Every error that a user can cause is one of these. The command line prints its
+text, without a traceback, and leaves with its exit code.
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+
+class RerankError(Exception):
+    """A mistake that can be explained in one line."""
+
+    exit_code = 1
+
+
+class UsageError(RerankError):
+    """A recipe, an option or a combination of them that cannot work."""
+
+    exit_code = 2
+
+
+class MissingExtra(RerankError):
+    """An optional part that is not installed; the text is the line that installs it."""
+
+    exit_code = 3
+
+
+class InputError(RerankError):
+    """A file that cannot be read as what it should be."""
+
+    exit_code = 4
+
+    @classmethod
+    def at(cls, path: Path | str, line: int | None, what: str) -> "InputError":
+        place = f"{path}:{line}" if line is not None else str(path)
+        return cls(f"{place}: {what}")
+
+
+class EngineError(RerankError):
+    """An engine that cannot do what is asked of it, or stopped answering."""
+
+    exit_code = 5
+
+
+def extra(module: str, name: str) -> ModuleType:
+    """Import `module`, which comes with the extra `name`."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name != module.split(".")[0]:
+            raise
+        raise MissingExtra(
+            f"{module} is not installed; run: pip install 'rerank-pipeline[{name}]'"
+        ) from None

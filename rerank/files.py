@@ -1,0 +1,42 @@
+"""Find the files that ship with rerank, in a wheel or in a checkout, and the user's cache folder."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from rerank.errors import InputError
+
+PACKAGED = Path(str(files("rerank"))) / "_data"  # a wheel: put there by the build
+CHECKOUT = Path(__file__).resolve().parents[1]  # a checkout: the repository itself
+
+_FOLDERS = {"prompts": "prompts", "suites": "eval/suites", "demo": "eval/demo"}
+
+
+def shipped(kind: str) -> Path:
+    """The folder of everything of a kind that ships: `prompts`, `suites` or `demo`."""
+    return PACKAGED / kind if PACKAGED.is_dir() else CHECKOUT / _FOLDERS[kind]
+
+
+def names(kind: str) -> list[str]:
+    """What ships of a kind, by the names that a recipe calls them."""
+    folder = shipped(kind)
+    return sorted(p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.toml"))
+
+
+def find(kind: str, name: str) -> Path:
+    """A path is the user's file, a name is ours: `./mine.toml` or `pairwise/prp`."""
+    if name.endswith(".toml"):
+        if Path(name).is_file():
+            return Path(name)
+        raise InputError.at(name, None, "no such file")
+    if not (path := shipped(kind) / f"{name}.toml").is_file():
+        raise InputError(
+            f"no {kind.rstrip('s')} called {name!r}; there are: {', '.join(names(kind))}"
+        )
+    return path
+
+
+def cache() -> Path:
+    """Where indexes are kept: $RERANK_CACHE, else the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("RERANK_CACHE") or Path(home) / "rerank")
