@@ -1,0 +1,89 @@
+"""A tiny Qwen3 of random weights with a tokenizer of its own: a real checkpoint, made in a second."""
+
+from pathlib import Path
+from string import ascii_uppercase
+
+QWEN_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+BRACKETS_APART = r"[\[\]]|" + QWEN_SPLIT
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def checkpoint(
+    folder: Path,
+    seed: int = 0,
+    *,
+    brackets_merge: bool = False,
+    hidden: int = 64,
+    layers: int = 2,
+    context: int = 8192,
+) -> Path:
+    """Write config, weights and tokenizer to `folder`; with `brackets_merge`, "[A" is one token."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    tokenizer = _tokenizer(brackets_merge, context)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(seed)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=hidden // 4,
+        max_position_embeddings=context,
+        initializer_range=0.2,
+        bos_token_id=None,
+        eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
+        pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
+        tie_word_embeddings=False,
+    )
+    Qwen3ForCausalLM(config).float().save_pretrained(folder)
+    return folder
+
+
+def _tokenizer(brackets_merge: bool, context: int):
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    split = QWEN_SPLIT if brackets_merge else BRACKETS_APART
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(split), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=1000,
+        special_tokens=[],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(_words(), trainer)
+    bpe.add_special_tokens([AddedToken(token, special=True) for token in special])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _words() -> list[str]:
+    """Prompts' own words, and every label after a bracket, a space and a line's start."""
+    root = Path(__file__).resolve().parents[1] / "prompts"
+    texts = [path.read_text() for path in sorted(root.rglob("*.toml"))]
+    words = [*ascii_uppercase, "Yes", "No", "yes", "no", "true", "false", *map(str, range(10))]
+    return texts + [f"{before}{word}" for word in words for before in ("", " ", "[", "\n")] * 50
