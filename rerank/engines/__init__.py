@@ -21,6 +21,9 @@ class Engine(Protocol):
     wants: tuple[type[Want], ...]
     """What this engine can be asked for."""
 
+    special_tokens: tuple[str, ...]
+    """Strings that the model would read as control tokens; prompts keep them out of documents."""
+
     def check(self, request: Request) -> None:
         """Raise `EngineError` where a request of this form cannot be answered exactly.
 

@@ -1,0 +1,77 @@
+"""How one model's tokenizer spells a request: its prompt, its labels, its limits.
+
+The one place where a label becomes a token id. It takes any Hugging Face tokenizer and
+imports none.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rerank.engines import LabelError
+from rerank.wants import Labels, Request
+
+
+class Tokens:
+    """A tokenizer, asked only what an engine needs to know."""
+
+    def __init__(self, tokenizer: Any, template_options: dict[str, Any] | None = None) -> None:
+        self.tokenizer = tokenizer
+        self.template_options = template_options or {}
+        self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
+
+    @property
+    def special(self) -> tuple[str, ...]:
+        """Every string that this tokenizer reads as a control token."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
+        marked = [
+            token.content for token in added if token.special or token.content.startswith("<")
+        ]
+        return tuple(dict.fromkeys([*self.tokenizer.all_special_tokens, *marked]))
+
+    def text(self, request: Request) -> str:
+        """The whole prompt as the model sees it, up to where it starts to write."""
+        if not request.chat:
+            [message] = request.messages
+            return message.content + request.prefill
+        spoken = self.tokenizer.apply_chat_template(
+            [message._asdict() for message in request.messages],
+            add_generation_prompt=True,
+            tokenize=False,
+            **self.template_options,
+        )
+        return str(spoken) + request.prefill
+
+    def ids(self, request: Request) -> list[int]:
+        """The prompt as token ids. A chat template writes its own first token, raw text gets it."""
+        return self._encode(self.text(request), not request.chat)
+
+    def label_ids(self, request: Request) -> tuple[int, ...]:
+        """The token that each label is, right after this prompt.
+
+        Verified once for each set of labels and ending of the prompt (algorithms.md 2.3):
+        `encode(prompt + label)` is `encode(prompt)` and one more token, distinct for each label.
+        """
+        want = request.want
+        assert isinstance(want, Labels)
+        text = self.text(request)
+        key = (text[-16:], want.labels)
+        if key not in self._labels:
+            self._labels[key] = self._verified(text, want.labels, not request.chat)
+        return self._labels[key]
+
+    def _verified(self, text: str, labels: Sequence[str], special: bool) -> tuple[int, ...]:
+        prefix = self._encode(text, special)
+        found: dict[int, str] = {}
+        for label in labels:
+            ids = self._encode(text + label, special)
+            if ids[:-1] != prefix or len(ids) != len(prefix) + 1:
+                raise LabelError(
+                    f"label {label!r} is not one token of its own after {text[-12:]!r}"
+                    " for this model's tokenizer"
+                )
+            if (other := found.setdefault(ids[-1], label)) != label:
+                raise LabelError(f"labels {other!r} and {label!r} are the same token")
+        return tuple(found)
+
+    def _encode(self, text: str, special: bool) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=special))
