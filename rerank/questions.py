@@ -4,7 +4,7 @@ A strategy is a generator: it yields a batch of questions, is sent their answers
 order, and returns a ranking. It never learns who answers, or for which query.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -18,6 +18,11 @@ class Question(Generic[A_co]):
     """Something that only a judge can say; its answer is an A."""
 
     __slots__ = ()
+
+    @property
+    def slots(self) -> int:
+        """How many documents stand in it: what prefill costs."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class Compare(Question[float]):
     a: Any
     b: Any
 
+    @property
+    def slots(self) -> int:
+        return 2
+
 
 @dataclass(frozen=True, slots=True)
 class Pick(Question[list[float]]):
@@ -41,12 +50,20 @@ class Pick(Question[list[float]]):
 
     docs: tuple[Any, ...]
 
+    @property
+    def slots(self) -> int:
+        return len(self.docs)
+
 
 @dataclass(frozen=True, slots=True)
 class Order(Question[list[T]], Generic[T]):
     """Put these documents in order: all of them, best first."""
 
     docs: tuple[T, ...]
+
+    @property
+    def slots(self) -> int:
+        return len(self.docs)
 
 
 Asking: TypeAlias = Generator[list[Question[Any]], list[Any], R]
@@ -64,30 +81,22 @@ def ask_all(questions: Iterable[Question[A]]) -> Asking[list[A]]:
     return (yield list(questions))
 
 
-def together(parts: Sequence[Asking[R]]) -> Asking[list[R]]:
+def together(parts: Iterable[Asking[R]]) -> Asking[list[R]]:
     """Advance independent askings side by side: their next batches go out as one."""
-    results: list[Any] = [None] * len(parts)
-    sends: list[tuple[int, list[Any] | None]] = [(i, None) for i in range(len(parts))]
-    while sends:
-        batches = _advance(parts, sends, results)
-        answers = yield [question for _, batch in batches for question in batch]
-        sends, at = [], 0
-        for i, batch in batches:
-            sends.append((i, answers[at : at + len(batch)]))
-            at += len(batch)
-        if not batches:
-            break
-    return results
-
-
-def _advance(
-    parts: Sequence[Asking[R]], sends: list[tuple[int, list[Any] | None]], results: list[Any]
-) -> list[tuple[int, list[Question[Any]]]]:
-    """Send each part its answers; keep what it asks next, or what it returned."""
-    batches = []
-    for i, answers in sends:
-        try:
-            batches.append((i, parts[i].send(answers)))  # type: ignore[arg-type]
-        except StopIteration as done:
-            results[i] = done.value
-    return batches
+    askings = list(parts)
+    results: dict[int, R] = {}
+    received: dict[int, Any] = dict.fromkeys(range(len(askings)))
+    while received:
+        batch: list[Question[Any]] = []
+        spans: dict[int, slice] = {}
+        for i, answers in received.items():
+            try:
+                questions = askings[i].send(answers)
+            except StopIteration as done:
+                results[i] = done.value
+                continue
+            spans[i] = slice(len(batch), len(batch) + len(questions))
+            batch += questions
+        answers = (yield batch) if batch else []
+        received = {i: answers[span] for i, span in spans.items()}
+    return [results[i] for i in range(len(askings))]

@@ -1,0 +1,73 @@
+"""Pairwise Ranking Prompting (Qin et al. 2023, arXiv:2306.17563): compare two at a time.
+
+Models prefer what they read first, so a pair is asked in both orders. `debias` says what
+becomes of the two answers: with "agree" a document wins only if both say so (the paper's rule),
+with "mean" the stronger of the two preferences decides (for answers that are probabilities).
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Literal, TypeAlias, TypeVar
+
+from rerank.questions import Asking, Compare, ask_all, together
+from rerank.strategies import heap
+
+T = TypeVar("T")
+Debias: TypeAlias = Literal["agree", "mean"]
+
+
+def duel(a: T, b: T, debias: Debias = "agree") -> Asking[float]:
+    """Ask both orders: 1 if `a` wins, 0 if `b` wins, 0.5 if neither does."""
+    forward, backward = yield from ask_all([Compare(a, b), Compare(b, a)])
+    if debias == "mean":
+        return 0.5 if forward == backward else float(forward > backward)
+    if forward > 0.5 > backward:
+        return 1.0
+    return 0.0 if forward < 0.5 < backward else 0.5
+
+
+def prp_allpairs(docs: Sequence[T], debias: Debias = "agree") -> Asking[list[T]]:
+    """Play every pair: a win is a point, a draw half a point, ties keep first-stage order.
+
+    N(N-1) calls in one round.
+    """
+    pairs = list(combinations(range(len(docs)), 2))
+    outcomes = yield from together(duel(docs[i], docs[j], debias) for i, j in pairs)
+    points = [0.0] * len(docs)
+    for (i, j), outcome in zip(pairs, outcomes, strict=True):
+        points[i] += outcome
+        points[j] += 1 - outcome
+    return [docs[i] for i in sorted(range(len(docs)), key=lambda i: -points[i])]
+
+
+def prp_heapsort(docs: Sequence[T], k: int = 10, debias: Debias = "agree") -> Asking[list[T]]:
+    """Build a binary heap, pop the best `k`; a draw goes to the first stage's favourite.
+
+    About 2 x 256 calls for N = 100, k = 10 (algorithms.md section 4.2). The tail keeps the first
+    stage's order.
+    """
+
+    def contest(family: list[int]) -> Asking[int]:
+        best = 0
+        for challenger in range(1, len(family)):
+            a, b = docs[family[challenger]], docs[family[best]]
+            outcome = yield from duel(a, b, debias)
+            if outcome == 1.0 or (outcome == 0.5 and family[challenger] < family[best]):
+                best = challenger
+        return best
+
+    order = yield from heap.select(len(docs), k, 2, contest)
+    return [docs[i] for i in order]
+
+
+def prp_sliding(docs: Sequence[T], passes: int = 10, debias: Debias = "agree") -> Asking[list[T]]:
+    """Bubble the best documents up from the bottom, one pass for each place to fill.
+
+    2 * sum(N-1-i for i < passes) calls, each pair's two at a time (algorithms.md section 4.2).
+    """
+    ranking = list(docs)
+    for top in range(min(passes, len(ranking))):
+        for i in range(len(ranking) - 1, top, -1):
+            if (yield from duel(ranking[i], ranking[i - 1], debias)) == 1.0:
+                ranking[i - 1], ranking[i] = ranking[i], ranking[i - 1]
+    return ranking

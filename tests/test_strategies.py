@@ -1,0 +1,226 @@
+"""Every strategy against four judges. Strategies sort anything, so we give them numbers."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from play import always_first, by_value, identity, noisy, play
+
+from rerank.questions import Compare, Order
+from rerank.strategies import STRATEGIES, options_of
+from rerank.strategies.listwise import carried, full_ranking, sliding_window, windows
+from rerank.strategies.pairwise import prp_allpairs, prp_heapsort, prp_sliding
+from rerank.strategies.setwise import setwise_bubblesort, setwise_heapsort
+
+SLOW = {"prp-allpairs"}
+ALL = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in STRATEGIES]
+RANKERS = [name for name in ALL if name != "first-stage"]
+SORTS_WITH_K = [n for n in STRATEGIES if {"k", "passes"} & {*options_of(STRATEGIES[n])}]
+EVERY_COUNT = range(151)
+
+
+def documents(count, correlation=0.5, seed=0):
+    """(place, worth) pairs in first-stage order, correlated with the truth; no two alike."""
+    chance = random.Random(f"{count}/{seed}")
+    worth = [chance.gauss(0, 1) for _ in range(count)]
+    mixed = math.sqrt(1 - correlation**2)
+    order = sorted(worth, key=lambda w: -(correlation * w + mixed * chance.gauss(0, 1)))
+    return list(enumerate(order))
+
+
+def place(doc):
+    return doc[0]
+
+
+def worth(doc):
+    return doc[1]
+
+
+def questions(batches):
+    return sum(map(len, batches))
+
+
+@pytest.mark.parametrize("name", RANKERS)
+def test_a_perfect_judge_gives_the_exact_top_ten_for_every_count(name):
+    for count in EVERY_COUNT:
+        docs = documents(count)
+        ranking, _ = play(STRATEGIES[name](docs), by_value(worth))
+        assert sorted(ranking) == docs
+        assert ranking[:10] == sorted(docs, key=worth, reverse=True)[:10], count
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+@pytest.mark.parametrize("name", SORTS_WITH_K)
+def test_the_top_k_is_exact_for_every_k(name, k):
+    takes = options_of(STRATEGIES[name])
+    options = {"k": k} if "k" in takes else {"passes": k}
+    for count in EVERY_COUNT:
+        docs = documents(count)
+        ranking, _ = play(STRATEGIES[name](docs, **options), by_value(worth))
+        assert ranking[:k] == sorted(docs, key=worth, reverse=True)[:k], count
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_noisy_judge_loses_invents_and_doubles_nothing(name):
+    for count in EVERY_COUNT:
+        docs = documents(count)
+        ranking, _ = play(STRATEGIES[name](docs), noisy(worth, seed=count))
+        assert sorted(ranking) == docs
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_judge_that_always_takes_the_first_moves_nothing(name):
+    """But in a setwise heap: a pop puts a document from the bottom first, and it stays there."""
+    for count in EVERY_COUNT:
+        docs = documents(count)
+        ranking, _ = play(STRATEGIES[name](docs), always_first)
+        assert sorted(ranking) == docs
+        assert ranking == docs or name == "setwise-heapsort"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_judge_that_decides_nothing_moves_nothing(name):
+    for count in EVERY_COUNT:
+        docs = documents(count)
+        assert play(STRATEGIES[name](docs), by_value(lambda doc: 0.0))[0] == docs
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_judge_that_believes_the_first_stage_moves_nothing(name):
+    for count in EVERY_COUNT:
+        docs = documents(count)
+        assert play(STRATEGIES[name](docs), identity(place))[0] == docs
+
+
+@pytest.mark.parametrize("name", RANKERS)
+@given(grades=st.lists(st.integers(0, 2), max_size=40))
+@settings(deadline=None)
+def test_documents_that_look_alike_stay_apart_and_ties_keep_first_stage_order(name, grades):
+    ranking, _ = play(STRATEGIES[name](list(grades)), by_value(float))
+    assert sorted(ranking) == sorted(grades)
+    assert ranking[:10] == sorted(grades, reverse=True)[:10]
+
+
+def test_pointwise_keeps_first_stage_order_among_equals():
+    docs = [("a", 1), ("b", 2), ("c", 1), ("d", 2)]
+    ranking, _ = play(STRATEGIES["pointwise"](docs), by_value(worth))
+    assert [name for name, _ in ranking] == ["b", "d", "a", "c"]
+
+
+@pytest.mark.parametrize(("window", "stride"), [(20, 10), (10, 5), (4, 2), (7, 3), (5, 5), (1, 1)])
+def test_windows_cover_every_place_and_number_as_the_formula_says(window, stride):
+    for count in range(1, 151):
+        parts = list(windows(count, window, stride))
+        expected = 1 if count <= window else 1 + math.ceil((count - window) / stride)
+        assert len(parts) == expected
+        assert {i for part in parts for i in range(count)[part]} == set(range(count))
+        assert all(1 <= part.stop - part.start <= window for part in parts)
+
+
+@pytest.mark.parametrize("stride", [0, -1, 21])
+def test_a_stride_that_skips_documents_or_stands_still_is_refused(stride):
+    with pytest.raises(ValueError, match="stride must be in"):
+        list(windows(100, 20, stride))
+
+
+@pytest.mark.parametrize(("window", "stride", "passes"), [(10, 5, 2), (4, 2, 5), (20, 15, 2)])
+def test_enough_passes_carry_the_top_ten(window, stride, passes):
+    assert carried(window, stride, passes) >= 10
+    for count in EVERY_COUNT:
+        docs = documents(count, correlation=0)
+        strategy = sliding_window(docs, window=window, stride=stride, passes=passes)
+        assert play(strategy, by_value(worth))[0][:10] == sorted(docs, key=worth, reverse=True)[:10]
+
+
+def test_too_few_passes_do_not_carry_the_top_ten():
+    docs = list(enumerate(range(100)))
+    ranking, _ = play(sliding_window(docs, window=4, stride=2), by_value(worth))
+    assert carried(4, 2, 1) == 2
+    assert [worth(doc) for doc in ranking[:10]] != list(range(99, 89, -1))
+
+
+def test_passes_stop_when_the_top_is_settled():
+    _, batches = play(sliding_window(documents(100), passes=5), by_value(worth))
+    assert questions(batches) == 2 * 9
+
+
+def test_a_hundred_documents_cost_what_the_tables_say():
+    docs = documents(100)
+    asked = {
+        name: questions(play(STRATEGIES[name](docs), by_value(worth))[1])
+        for name in ("pointwise", "prp-allpairs", "prp-sliding", "sliding-window", "full-ranking")
+    }
+    assert asked == {
+        "pointwise": 100,
+        "prp-allpairs": 9900,
+        "prp-sliding": 2 * sum(99 - i for i in range(10)),
+        "sliding-window": 9,
+        "full-ranking": 1,
+    }
+
+
+@pytest.mark.parametrize(("children", "calls"), [(2, 475), (3, 318), (9, 109), (19, 54)])
+def test_setwise_bubblesort_asks_as_often_as_the_formula_says(children, calls):
+    _, batches = play(setwise_bubblesort(documents(100), children=children), by_value(worth))
+    assert questions(batches) == sum(math.ceil((99 - i) / children) for i in range(10)) == calls
+
+
+@pytest.mark.parametrize(
+    ("children", "low", "high"), [(2, 120, 138), (3, 72, 84), (9, 29, 32), (19, 21, 25)]
+)
+def test_setwise_heapsort_asks_as_often_as_was_measured(children, low, high):
+    counts = [
+        questions(
+            play(setwise_heapsort(documents(100, seed=seed), children=children), by_value(worth))[1]
+        )
+        for seed in range(20)
+    ]
+    assert low <= sum(counts) / len(counts) <= high
+
+
+@pytest.mark.parametrize(("correlation", "low", "high"), [(0, 262, 292), (0.5, 243, 269)])
+def test_prp_heapsort_asks_as_often_as_was_measured(correlation, low, high):
+    counts = [
+        questions(play(prp_heapsort(documents(100, correlation, seed)), by_value(worth))[1]) / 2
+        for seed in range(20)
+    ]
+    assert low <= sum(counts) / len(counts) <= high
+
+
+@pytest.mark.parametrize("strategy", [prp_heapsort, setwise_heapsort])
+def test_a_heap_is_built_level_by_level(strategy):
+    """Rounds: the build's levels run together, so a query waits for far fewer rounds than calls."""
+    _, batches = play(strategy(documents(100)), by_value(worth))
+    pairs = 2 if strategy is prp_heapsort else 1
+    assert len(batches) < 0.75 * questions(batches) / pairs
+
+
+def test_prp_sliding_starts_at_the_bottom():
+    assert next(prp_sliding("abc")) == [Compare("c", "b"), Compare("b", "c")]
+
+
+def test_full_ranking_is_one_window():
+    assert next(full_ranking("abc")) == [Order(("a", "b", "c"))]
+
+
+def test_a_pair_that_the_judge_contradicts_itself_on_is_a_draw():
+    ranking, _ = play(prp_allpairs("ab"), always_first)
+    assert ranking == ["a", "b"]
+
+
+def test_mean_debiasing_lets_the_stronger_preference_decide():
+    """b is preferred in both orders, but more when it stands first."""
+    strengths = {("a", "b"): 0.4, ("b", "a"): 0.55}
+    strategy = prp_sliding("ab", debias="mean")
+    ranking, _ = play(strategy, lambda q: strengths[q.a, q.b])
+    assert ranking == ["b", "a"]
+    undecided, _ = play(prp_sliding("ab", debias="mean"), lambda q: 0.7)
+    assert undecided == ["a", "b"]
+
+
+@pytest.mark.parametrize("strategy", [setwise_heapsort, setwise_bubblesort])
+def test_a_set_of_one_is_refused(strategy):
+    with pytest.raises(ValueError, match="at least one child"):
+        play(strategy(documents(5), children=0), by_value(worth))
