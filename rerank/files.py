@@ -1,4 +1,4 @@
-"""Find the files that ship with rerank, in a wheel or in a checkout, and the user's cache folder."""
+"""Find what ships with rerank, in a wheel or in a checkout, and the user's cache folder."""
 
 import os
 from importlib.resources import files

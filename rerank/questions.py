@@ -20,9 +20,9 @@ class Question(Generic[A_co]):
     __slots__ = ()
 
     @property
-    def slots(self) -> int:
-        """How many documents stand in it: what prefill costs."""
-        return 1
+    def documents(self) -> tuple[Any, ...]:
+        """The documents that it shows, in order: what prefill costs."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class Rate(Question[float]):
     """How relevant is this document? Any number that sorts, higher is better."""
 
     doc: Any
+
+    @property
+    def documents(self) -> tuple[Any, ...]:
+        return (self.doc,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,8 @@ class Compare(Question[float]):
     b: Any
 
     @property
-    def slots(self) -> int:
-        return 2
+    def documents(self) -> tuple[Any, ...]:
+        return (self.a, self.b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ class Pick(Question[list[float]]):
     docs: tuple[Any, ...]
 
     @property
-    def slots(self) -> int:
-        return len(self.docs)
+    def documents(self) -> tuple[Any, ...]:
+        return self.docs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,8 @@ class Order(Question[list[T]], Generic[T]):
     docs: tuple[T, ...]
 
     @property
-    def slots(self) -> int:
-        return len(self.docs)
+    def documents(self) -> tuple[Any, ...]:
+        return self.docs
 
 
 Asking: TypeAlias = Generator[list[Question[Any]], list[Any], R]

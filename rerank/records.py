@@ -1,7 +1,8 @@
 """The nouns: frozen, without behaviour, the same everywhere."""
 
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
 
 
 class Query(NamedTuple):
@@ -39,3 +40,27 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.completion_tokens + other.completion_tokens,
         )
+
+
+class Status(StrEnum):
+    """What became of a reply on its way to an answer."""
+
+    OK = "ok"
+    REPAIRED = "repaired"  # something was missing or doubled, and was put right
+    UNREADABLE = "unreadable"  # nothing could be read; the answer decides nothing
+    FAILED = "failed"  # the engine gave no reply
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A judge's answer: its value for the strategy, and what it took to get it.
+
+    `truncated` counts the passages that did not fit whole, `cut` the words that they lost.
+    """
+
+    value: Any
+    status: Status = Status.OK
+    usage: Usage = field(default_factory=Usage)
+    truncated: int = 0
+    cut: int = 0
+    error: str = ""

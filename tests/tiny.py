@@ -1,4 +1,4 @@
-"""A tiny Qwen3 of random weights with a tokenizer of its own: a real checkpoint, made in a second."""
+"""A tiny Qwen3 of random weights with its own tokenizer: a real checkpoint in a second."""
 
 from pathlib import Path
 from string import ascii_uppercase

@@ -1,0 +1,67 @@
+"""A document's text as a prompt may show it: on one line, harmless, and cut to size.
+
+Whatever a document or a query says, it cannot change the form of a prompt. This module knows
+text only, no template and no model.
+"""
+
+import functools
+import re
+from typing import NamedTuple
+
+from rerank.records import Doc
+
+CONTROL = (
+    *("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|begin_of_text|>"),
+    *("<|start_header_id|>", "<|end_header_id|>", "<start_of_turn>", "<end_of_turn>"),
+    *("[INST]", "[/INST]", "<s>", "</s>", "<think>", "</think>", "<answer>", "</answer>"),
+)
+"""Control tokens of common models; an engine adds those of its own."""
+
+UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # kana, CJK ideographs, hangul
+WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,40}}")
+IDENTIFIER = re.compile(r"\[\s*(\d+|[A-Z]{1,2})\s*\]")
+HEADING = re.compile(r"\b(Passage|Document)\s+(\d+|[A-Z])\s*:")
+
+
+class Passage(NamedTuple):
+    """What is shown of a document: `words` of it, after `cut` were left out."""
+
+    text: str
+    title: str
+    content: str
+    words: int
+    cut: int
+
+
+@functools.lru_cache(maxsize=16384)
+def passage(doc: Doc, limit: int, control: tuple[str, ...] = CONTROL) -> Passage:
+    """The first `limit` words of a document; `content` has its title, as RankGPT writes it.
+
+    algorithms.md section 2.5: "Title: ... Content: ..." where there is a title.
+    """
+    title, text = clean(doc.title, control), clean(doc.text, control)
+    whole = f"Title: {title} Content: {text}" if title else text
+    content, words, cut = _first_words(whole, limit)
+    return Passage(_first_words(text, limit)[0], title, content, words, cut)
+
+
+def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
+    """One line, no control tokens, and nothing that looks like an identifier of a prompt."""
+    text = " ".join(text.split())
+    for token in control:
+        if token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    text = IDENTIFIER.sub(r"(\1)", text)
+    return HEADING.sub(r"\1 (\2)", text)
+
+
+def _first_words(text: str, limit: int) -> tuple[str, int, int]:
+    """The start of a text, the words it has, and how many words were cut.
+
+    A word is what stands between spaces, at most 40 characters of it; in scripts that use no
+    spaces, a character.
+    """
+    ends = [match.end() for match in WORD.finditer(text)]
+    if len(ends) <= limit:
+        return text, len(ends), 0
+    return text[: ends[limit - 1]] if limit else "", limit, len(ends) - limit
