@@ -1,10 +1,16 @@
 """Find what ships with rerank, in a wheel or in a checkout, and the user's cache folder."""
 
 import os
+import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
 
 from rerank.errors import InputError
+
+M = TypeVar("M", bound=pydantic.BaseModel)
 
 PACKAGED = Path(str(files("rerank"))) / "_data"  # a wheel: put there by the build
 CHECKOUT = Path(__file__).resolve().parents[1]  # a checkout: the repository itself
@@ -40,3 +46,29 @@ def cache() -> Path:
     """Where indexes are kept: $RERANK_CACHE, else the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("RERANK_CACHE") or Path(home) / "rerank")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's keys; what is wrong with it is named by file, line and column."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError.at(path, None, "no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as wrong:
+        raise InputError.at(path, None, str(wrong)) from None
+
+
+def checked(model: type[M], raw: dict[str, Any], path: Path) -> M:
+    """The keys of a file as a model; the first key that does not fit is named."""
+    try:
+        return model.model_validate(raw)
+    except pydantic.ValidationError as wrong:
+        raise InputError.at(path, None, _first_mistake(wrong)) from None
+
+
+def _first_mistake(wrong: pydantic.ValidationError) -> str:
+    mistake = wrong.errors()[0]
+    key = ".".join(map(str, mistake["loc"])) or "file"
+    text = "is not a known key" if mistake["type"] == "extra_forbidden" else mistake["msg"]
+    more = f" (and {len(wrong.errors()) - 1} more)" if len(wrong.errors()) > 1 else ""
+    return f"key {key!r}: {text[0].lower()}{text[1:]}{more}"

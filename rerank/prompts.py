@@ -5,7 +5,6 @@ text to the template, identifiers and control tokens in them are rewritten, line
 spaces.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -184,12 +183,7 @@ def sample(asks: type[Question[Any]], count: int) -> Question[Any]:
 
 
 def _checked(name: str, path: Path) -> Prompt:
-    try:
-        file = PromptFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise InputError.at(path, None, str(wrong)) from None
-    except pydantic.ValidationError as wrong:
-        raise InputError.at(path, None, first_mistake(wrong)) from None
+    file = files.checked(PromptFile, files.read_toml(path), path)
     if (reader := READERS.get(file.reads)) is None:
         raise InputError.at(
             path, None, f"no reader {file.reads!r}; there are: {', '.join(READERS)}"
@@ -214,15 +208,6 @@ def _labels_fit(file: PromptFile, reader: Reader) -> bool:
     if file.asks in ("Rate", "Compare"):
         return isinstance(file.labels, list) and len(set(file.labels)) == len(file.labels) == 2
     return isinstance(file.labels, str)
-
-
-def first_mistake(wrong: pydantic.ValidationError) -> str:
-    """The first thing that a pydantic model refused, as one line: key, then what is wrong."""
-    mistake = wrong.errors()[0]
-    key = ".".join(map(str, mistake["loc"])) or "file"
-    text = "is not a known key" if mistake["type"] == "extra_forbidden" else mistake["msg"]
-    more = f" (and {len(wrong.errors()) - 1} more)" if len(wrong.errors()) > 1 else ""
-    return f"key {key!r}: {text[0].lower()}{text[1:]}{more}"
 
 
 def _fields(question: Question[Any], query: str, shown: Sequence[Shown]) -> dict[str, Any]:

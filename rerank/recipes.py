@@ -1,0 +1,142 @@
+"""What a run is made from: a recipe and a suite, read from TOML. Unknown keys are errors.
+
+A recipe is intention only; nothing here loads a model or a collection. Paths in it are seen
+from the folder that the command runs in.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from rerank import files
+from rerank.errors import InputError, UsageError
+from rerank.methods import METHODS, Method
+
+
+class Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Sampling(Strict):
+    """How text is generated. Temperature 0 unless a recipe says otherwise; then with its seed."""
+
+    temperature: float = pydantic.Field(0.0, ge=0)
+    seed: int = 0
+    max_tokens: int | None = pydantic.Field(None, ge=1)
+
+
+class OracleOptions(Strict):
+    """The errors of an oracle: see `judges.Oracle`."""
+
+    noise: float = pydantic.Field(0.0, ge=0)
+    bias: float = 0.0
+    seed: int = 0
+
+
+class Recipe(Strict):
+    """How to make a run: what to rank, with which method, and who judges.
+
+    `first` is `bm25`, a TREC run, or candidates as RankLLM writes them (.json, .jsonl); it may
+    hold `{dataset}`. `method` is a row of METHODS; `strategy`, `options` and `prompt` change
+    parts of it.
+    """
+
+    suite: str | None = None
+    dataset: str | None = None
+    first: str = "bm25"
+    first_options: dict[str, float] = {}
+    depth: int | None = pydantic.Field(None, ge=1)
+    method: str
+    strategy: str | None = None
+    prompt: str | None = None
+    options: dict[str, Any] = {}
+    judge: Literal["model", "oracle"] = "model"
+    oracle: OracleOptions = OracleOptions()
+    model: str | None = None
+    engine: Literal["auto", "vllm", "http", "transformers", "scorer"] = "auto"
+    engine_options: dict[str, Any] = {}
+    base_url: str | None = None
+    sampling: Sampling = Sampling()
+    measures: tuple[str, ...] | None = None
+    limit: int | None = pydantic.Field(None, ge=1)
+    memo: bool = True
+    at_once: int = pydantic.Field(4096, ge=1)
+    on_error: Literal["raise", "keep"] = "raise"
+
+    @property
+    def row(self) -> Method:
+        """The method's row with this recipe's changes."""
+        row = METHODS[self.method]
+        return Method(
+            self.strategy or row.strategy,
+            self.prompt or row.prompt,
+            row.paper,
+            row.calls,
+            row.rounds,
+            {**row.options, **self.options} if not self.strategy else self.options,
+        )
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a language model answers, rather than nobody or the oracle."""
+        return self.judge == "model" and self.row.strategy != "first-stage"
+
+
+class Suite(Strict):
+    """A yardstick: which datasets, which measures, how deep the first stage goes."""
+
+    about: str = ""
+    datasets: tuple[str, ...] = pydantic.Field(min_length=1)
+    split: str = "test"
+    measures: tuple[str, ...] = ("ndcg@10", "recall@100")
+    depth: int = pydantic.Field(100, ge=1)
+
+
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe; `changes` are `key=value` with dots for tables, values as TOML or text."""
+    raw = files.read_toml(path)
+    for change in changes:
+        _set(raw, change)
+    recipe = files.checked(Recipe, raw, path)
+    if mistake := _mistake(recipe):
+        raise InputError.at(path, None, mistake)
+    return recipe
+
+
+def read_suite(name: str) -> Suite:
+    """A suite of ours by name, or a TOML file by path."""
+    path = files.find("suites", name)
+    return files.checked(Suite, files.read_toml(path), path)
+
+
+def _mistake(recipe: Recipe) -> str:
+    """What keys that are right by themselves get wrong together; empty if nothing."""
+    if recipe.method not in METHODS:
+        return f"key 'method': no method {recipe.method!r}; there are: {', '.join(METHODS)}"
+    if recipe.suite and recipe.dataset:
+        return "give a suite or a dataset, not both"
+    if not (recipe.suite or recipe.dataset) and recipe.first == "bm25":
+        return "give a suite, a dataset, or candidates as 'first'"
+    if recipe.needs_model and not recipe.model:
+        return "key 'model' is missing (or set judge = \"oracle\")"
+    if recipe.engine == "http" and not recipe.base_url:
+        return "key 'base_url' is missing: engine http needs the server's address"
+    return ""
+
+
+def _set(raw: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {change!r}: write key=value")
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        raw = raw.setdefault(table, {})
+        if not isinstance(raw, dict):
+            raise UsageError(f"--set {change!r}: {table!r} is not a table")
+    try:
+        raw[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        raw[last] = text
