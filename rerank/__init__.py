@@ -1,1 +1,36 @@
-"""x"""
+"""Rerank search results with a language model, and measure what it gained.
+
+from rerank import Reranker
+
+with Reranker("all-MiniLM-L6-v2", method="scorer") as reranker:
+    for hit in reranker.rerank("why is the sky blue?", documents, top_n=3):
+        print(hit.rank, hit.score, hit.document)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from rerank.errors import EngineError, InputError, MissingExtra, RerankError, UsageError
+
+if TYPE_CHECKING:
+    from rerank.reranker import Hit, Ranking, Reranker
+
+__version__ = "0.1.0"
+__all__ = [
+    "EngineError",
+    "Hit",
+    "InputError",
+    "MissingExtra",
+    "Ranking",
+    "RerankError",
+    "Reranker",
+    "UsageError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`Reranker` and what it returns, imported when first asked for."""
+    if name in ("Hit", "Ranking", "Reranker"):
+        from rerank import reranker
+
+        return getattr(reranker, name)
+    raise AttributeError(f"module 'rerank' has no attribute {name!r}")

@@ -5,7 +5,7 @@ or what comes next.
 """
 
 import random
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from rerank.engines import Engine
 from rerank.errors import EngineError
 from rerank.prompts import Prompt, Wording, sample
 from rerank.questions import Compare, Order, Pick, Question, Rate
-from rerank.records import Answer, Doc, Qrels, Query, Status, Usage
+from rerank.records import Answer, Doc, Query, Status, Usage
 from rerank.wants import Reply
 
 
@@ -25,7 +25,13 @@ class Oracle:
     the same in any order of answers.
     """
 
-    def __init__(self, qrels: Qrels, noise: float = 0.0, bias: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        qrels: Mapping[str, Mapping[str, float]],
+        noise: float = 0.0,
+        bias: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         self.qrels, self.noise, self.bias, self.seed = qrels, noise, bias, seed
         self._answered: list[tuple[Hashable, Answer]] = []
 

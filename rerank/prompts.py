@@ -174,12 +174,16 @@ def read_prompt(name: str) -> Prompt:
     return prompt
 
 
-def sample(asks: type[Question[Any]], count: int) -> Question[Any]:
-    """A question of this kind over `count` short documents, to check a prompt with."""
-    docs = tuple(Doc(str(i), f"passage {i}") for i in range(count))
+def question_over(asks: type[Question[Any]], docs: Sequence[Doc]) -> Question[Any]:
+    """A question of this kind that shows these documents, as many as it takes."""
     if asks is Rate:
         return Rate(docs[0])
-    return Compare(docs[0], docs[1]) if asks is Compare else asks(docs)  # type: ignore[call-arg]
+    return Compare(docs[0], docs[1]) if asks is Compare else asks(tuple(docs))  # type: ignore[call-arg]
+
+
+def sample(asks: type[Question[Any]], count: int) -> Question[Any]:
+    """A question of this kind over `count` short documents, to check a prompt with."""
+    return question_over(asks, [Doc(str(i), f"passage {i}") for i in range(count)])
 
 
 def _checked(name: str, path: Path) -> Prompt:

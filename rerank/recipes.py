@@ -28,6 +28,13 @@ class Sampling(Strict):
     max_tokens: int | None = pydantic.Field(None, ge=1)
 
 
+class BM25Options(Strict):
+    """Lucene's BM25; the defaults are those of the BEIR baselines."""
+
+    k1: float = pydantic.Field(0.9, ge=0)
+    b: float = pydantic.Field(0.4, ge=0, le=1)
+
+
 class OracleOptions(Strict):
     """The errors of an oracle: see `judges.Oracle`."""
 
@@ -47,7 +54,7 @@ class Recipe(Strict):
     suite: str | None = None
     dataset: str | None = None
     first: str = "bm25"
-    first_options: dict[str, float] = {}
+    bm25: BM25Options = BM25Options()
     depth: int | None = pydantic.Field(None, ge=1)
     method: str
     strategy: str | None = None

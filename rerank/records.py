@@ -16,9 +16,6 @@ class Doc(NamedTuple):
     title: str = ""
 
 
-Ranking: TypeAlias = list[Doc]
-"""Documents, best first."""
-
 Qrels: TypeAlias = dict[str, dict[str, int]]
 """Relevance judgments: query id -> document id -> grade."""
 

@@ -1,0 +1,72 @@
+"""What a run cost and what became of its replies, counted as queries finish."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from rerank.records import Doc, Query, Status, Usage
+from rerank.scheduler import Job
+
+
+@dataclass
+class Account:
+    """Totals over the queries of a dataset, or over several datasets."""
+
+    questions: int = 0
+    calls: int = 0
+    slots: int = 0
+    rounds: list[int] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    statuses: Counter[Status] = field(default_factory=Counter)
+    truncated: int = 0
+    cut: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def count(self, job: Job[Query, list[Doc]]) -> None:
+        """Count one finished query."""
+        self.questions += job.questions
+        self.calls += job.calls
+        self.slots += job.slots
+        self.rounds.append(job.rounds)
+        self.usage += job.usage
+        self.statuses += job.statuses
+        self.truncated += job.truncated
+        self.cut += job.cut
+        if job.error:
+            self.failed[job.query.id] = job.error
+
+    def __add__(self, other: "Account") -> "Account":
+        return Account(
+            self.questions + other.questions,
+            self.calls + other.calls,
+            self.slots + other.slots,
+            self.rounds + other.rounds,
+            self.usage + other.usage,
+            self.statuses + other.statuses,
+            self.truncated + other.truncated,
+            self.cut + other.cut,
+            self.failed | other.failed,
+            self.seconds + other.seconds,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """As result.json has it: `rounds` is a query's mean, `memo` what was not asked twice."""
+        return {
+            "queries": len(self.rounds),
+            "questions": self.questions,
+            "calls": self.calls,
+            "memo": self.questions - self.calls,
+            "slots": self.slots,
+            "rounds": round(fmean(self.rounds), 2) if self.rounds else 0.0,
+            "prompt_tokens": self.usage.prompt_tokens,
+            "cached_tokens": self.usage.cached_tokens,
+            "completion_tokens": self.usage.completion_tokens,
+            "answers": {status.value: self.statuses[status] for status in Status},
+            "truncated_passages": self.truncated,
+            "words_cut": self.cut,
+            "failed_queries": self.failed,
+            "seconds": round(self.seconds, 3),
+            "queries_per_second": round(len(self.rounds) / self.seconds, 3) if self.seconds else 0,
+        }

