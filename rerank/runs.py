@@ -1,0 +1,108 @@
+"""The run folder: `run.trec.gz` and `result.json`, written whole or not at all.
+
+Law: the same input gives the same bytes, on any day and in any folder, so that a run in version
+control changes when its content does. This module does not know what a run is worth.
+"""
+
+import gzip
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from rerank.errors import InputError
+from rerank.records import Doc, Run
+
+RUN = "run.trec.gz"
+RESULT = "result.json"
+
+
+def ranked_run(rankings: Mapping[str, Sequence[Doc]]) -> Run:
+    """Give each query's documents, best first, the strictly falling scores n - rank + 1."""
+    return {query: _scored(query, ranking) for query, ranking in rankings.items()}
+
+
+def _scored(query: str, ranking: Sequence[Doc]) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for place, doc in enumerate(ranking):
+        if doc.id in scores:
+            raise InputError(f"query {query}: document {doc.id} is ranked twice")
+        scores[doc.id] = float(len(ranking) - place)
+    return scores
+
+
+def write_run(path: Path, run: Run, tag: str) -> None:
+    """Write TREC's six columns by query id and falling score; a name in .gz is compressed.
+
+    Equal scores keep the given order, and the score column is n - rank + 1, whatever the scores
+    were: no tool finds a tie to break its own way. An id or tag with white space, or a
+    score that is not finite, is an InputError.
+    """
+    text = "".join(_lines(run, _word(tag, "tag"))).encode()
+    _replace(path, _compressed(text) if path.suffix == ".gz" else text)
+
+
+def _lines(run: Run, tag: str) -> Iterator[str]:
+    for query in sorted(run):
+        _word(query, "query id")
+        if not all(map(isfinite, run[query].values())):
+            raise InputError(f"query {query}: a score is not a finite number; it has no rank")
+        docs = sorted(run[query], key=run[query].__getitem__, reverse=True)
+        for rank, doc in enumerate(docs, 1):
+            score = len(docs) - rank + 1
+            yield f"{query} Q0 {_word(doc, 'document id')} {rank} {score} {tag}\n"
+
+
+def _word(text: str, what: str) -> str:
+    if text.split() != [text]:
+        raise InputError(
+            f"the {what} {text!r} cannot be a column of a TREC run: it has white space or is empty"
+        )
+    return text
+
+
+def _compressed(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
+        file.write(content)
+    return packed.getvalue()
+
+
+def write_result(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write `result.json` with sorted keys, numbers as they are; NaN is a ValueError."""
+    text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    _replace(folder / RESULT, f"{text}\n".encode())
+
+
+def read_results(root: Path) -> dict[str, dict[str, Any]]:
+    """Every `result.json` below a folder, by its run's folder relative to it: `dl19/bm25`."""
+    if not root.is_dir():
+        raise InputError.at(root, None, "no such folder of runs")
+    files = sorted(root.rglob(RESULT))
+    return {file.parent.relative_to(root).as_posix(): _read(file) for file in files}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(file.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError.at(file, error.lineno, f"{error.msg}; repeat the run") from None
+    except UnicodeDecodeError:
+        raise InputError.at(file, None, "not UTF-8 text; repeat the run") from None
+    if not isinstance(result, dict):
+        raise InputError.at(file, 1, "not a JSON object; repeat the run")
+    return result
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside the file and swap, so that a reader sees the old content or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,7 @@
+"""What every test runs under: nothing is compiled, downloaded or forked behind its back."""
+
+import os
+
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
