@@ -1,0 +1,299 @@
+"""vLLM, fed one request at a time; the only module that knows vllm.
+
+Its law: prompts go in as token ids. A label is scored as its own token over the full vocabulary,
+never looked up among the likeliest: `logprob_token_ids`, and no request asks for plain
+`logprobs`, which one of vLLM's two runners would mix up with it in one step. The head computes
+in float32, because in bfloat16 twenty labels nearly always hold a tie.
+
+Whatever names vllm stands below the line; all of it is the same in 0.26 (CUDA) and 0.32 (CPU).
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import fields, replace
+from functools import lru_cache, partial
+from itertools import count
+from math import fsum, isfinite, nan
+from threading import Thread
+from typing import Any, TypeAlias
+
+from rerank.engines.tokens import Tokens
+from rerank.errors import EngineError, UsageError, extra
+from rerank.records import Usage
+from rerank.wants import Labels, Likelihood, Reply, Request, Text, Want
+
+Reader: TypeAlias = Callable[[Any, Usage], Reply]
+Task: TypeAlias = tuple[list[int], Any, Reader]
+"""A request as vLLM takes it, token ids and sampling parameters, and what reads its output."""
+
+MOST_LABELS = 128  # vllm.sampling_params.MAX_LOGPROB_TOKEN_IDS
+SCORING = {"max_tokens": 1, "temperature": 0, "detokenize": False, "flat_logprobs": True}
+
+
+class VLLM:
+    """A model in vLLM's continuous batching, which fills every step from whatever is submitted.
+
+    `options` go to vLLM's `EngineArgs`; a model with a quantized head needs
+    `hf_overrides={"head_dtype": "model"}`. `in_process` (the default on a CPU) loads in seconds
+    instead of a minute, but seeds Python's, NumPy's and torch's global random generators; out of
+    it (the default on a GPU) vLLM computes while this process words prompts, and the main module
+    needs its `if __name__ == "__main__"`. The first engine of a Python process decides for all.
+    """
+
+    wants: tuple[type[Want], ...] = (Text, Labels, Likelihood)
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        dtype: str = "auto",
+        max_model_len: int | None = None,
+        seed: int = 0,
+        chat_template_options: dict[str, Any] | None = None,
+        in_process: bool | None = None,
+        **options: Any,
+    ) -> None:
+        asked = {"dtype": dtype, "max_model_len": max_model_len, "seed": seed, **options}
+        self._engine = _start({"model": model, **asked}, in_process)
+        config = self._engine.vllm_config
+        self._tokens = Tokens(self._engine.get_tokenizer(), chat_template_options)
+        self._limit: int = config.model_config.max_model_len
+        self._seeds = not (_on_a_cpu() and config.scheduler_config.enable_chunked_prefill)
+        self.special_tokens = self._tokens.special
+        self.name = _name(model, config.model_config, chat_template_options, asked)
+        self._numbers = count()
+        self._out: dict[str, tuple[Hashable, Reader]] = {}
+        self._ready: list[tuple[Hashable, Reply]] = []
+
+    def check(self, request: Request) -> None:
+        """Raise `EngineError` where this model cannot answer a request of this form exactly."""
+        self._task(request)
+
+    def submit(self, ticket: Hashable, request: Request) -> None:
+        """Queue one request; the next `poll` says why, where it cannot be sent.
+
+        vLLM itself queues what exceeds its `max_num_seqs`, so there is no limit here.
+        """
+        try:
+            ids, params, read = self._task(request)
+            if (over := len(ids) + params.max_tokens - self._limit) > 0:
+                self._ready.append((ticket, Reply(overflow=over)))
+                return
+            number = str(next(self._numbers))
+            prompt = {"type": "token", "prompt_token_ids": ids}
+            self._engine.add_request(number, prompt, params)
+        except Exception as refusal:
+            self._ready.append((ticket, Reply(error=_line(refusal))))
+        else:
+            self._out[number] = ticket, read
+
+    def poll(self) -> Iterable[tuple[Hashable, Reply]]:
+        """Step until something is finished; `EngineError` where vLLM died."""
+        ready, self._ready = self._ready, []
+        while self._out and not ready:
+            ready = self._step()
+        return ready
+
+    def close(self) -> None:
+        """Stop vLLM, whatever it is at, and free its memory."""
+        self._out.clear()
+        self._ready.clear()
+        if self._engine is not None:
+            self._engine.engine_core.shutdown()
+            self._engine = None
+
+    def _step(self) -> list[tuple[Hashable, Reply]]:
+        try:
+            outputs = self._engine.step()
+        except Exception as failure:
+            raise EngineError(f"vLLM stopped: {_line(failure)}") from failure
+        finished = [(self._out.pop(output.request_id), output) for output in outputs]
+        return [(ticket, _reply(output, read)) for (ticket, read), output in finished]
+
+    def _task(self, request: Request) -> Task:
+        match request.want:
+            case Text() as want:
+                return self._tokens.ids(request), self._writing(want), _written
+            case Labels(labels):
+                if len(labels) > MOST_LABELS:
+                    raise EngineError(f"vLLM scores {MOST_LABELS} labels, not {len(labels)}")
+                label_ids = self._tokens.label_ids(request)
+                params = _params(**SCORING, logprob_token_ids=label_ids)
+                return self._tokens.ids(request), params, partial(_scored, label_ids)
+            case Likelihood(continuation):
+                # Such a prompt is read whole: from the prefix cache it would have no scores.
+                ids, start = self._continued(request, continuation)
+                return ids, _params(**SCORING, prompt_logprobs=0), partial(_summed, start)
+        raise EngineError("vLLM scores no pairs of query and document; use a scorer for them")
+
+    def _writing(self, want: Text) -> Any:
+        """On a CPU, vLLM dies of a seeded request whose prompt it reads in two steps.
+
+        `RuntimeError: CPU Generator does not use offset` (0.32, gpu_model_runner.py).
+        """
+        seed = want.seed if want.temperature > 0 else None
+        if seed is not None and not self._seeds:
+            raise EngineError(
+                "vLLM on a CPU cannot sample with a seed while it reads prompts in chunks: leave"
+                " out the seed, or start it with enable_chunked_prefill=False and a"
+                " max_num_batched_tokens of at least max_model_len"
+            )
+        return _params(
+            max_tokens=want.max_tokens, stop=want.stop, temperature=want.temperature, seed=seed
+        )
+
+    def _continued(self, request: Request, continuation: str) -> tuple[list[int], int]:
+        """The prompt with its continuation, and where the continuation starts."""
+        prompt = self._tokens.ids(request)
+        whole = self._tokens.ids(replace(request, prefill=request.prefill + continuation))
+        if not prompt or whole[: len(prompt)] != prompt:
+            raise EngineError(
+                f"for this model's tokenizer, {continuation[:20]!r} does not start with a token"
+                " of its own after the prompt, so it has no likelihood there"
+            )
+        return whole, len(prompt)
+
+
+def _reply(output: Any, read: Reader) -> Reply:
+    [said] = output.outputs
+    if said.finish_reason not in ("stop", "length"):
+        return Reply(error=f"vLLM ended the request: {said.finish_reason}")
+    cached = output.num_cached_tokens or 0
+    return read(output, Usage(len(output.prompt_token_ids), cached, len(said.token_ids)))
+
+
+def _written(output: Any, usage: Usage) -> Reply:
+    [said] = output.outputs
+    return Reply(text=said.text, usage=usage, finished=said.finish_reason != "length")
+
+
+def _scored(label_ids: tuple[int, ...], output: Any, usage: Usage) -> Reply:
+    """The sampled token stands before the labels and may be one of them."""
+    flat = output.outputs[0].logprobs
+    found = dict(zip(flat.token_ids, flat.logprobs, strict=True))
+    scores = tuple(found.get(label, nan) for label in label_ids)
+    if not all(map(isfinite, scores)):
+        return Reply(error="vLLM left out the log-probability of a label", usage=usage)
+    return Reply(scores=scores, usage=usage)
+
+
+def _summed(start: int, output: Any, usage: Usage) -> Reply:
+    """Place i of vLLM's list holds the prompt's own token i, given those before it."""
+    flat, prompt = output.prompt_logprobs, output.prompt_token_ids
+    places = flat.start_indices[start:]
+    if len(flat) != len(prompt) or [flat.token_ids[place] for place in places] != prompt[start:]:
+        return Reply(error="vLLM left out a token of the continuation", usage=usage)
+    return Reply(scores=(fsum(flat.logprobs[place] for place in places),), usage=usage)
+
+
+def _line(failure: Exception) -> str:
+    return " ".join(str(failure).split())[:400] or type(failure).__name__
+
+
+# -------------------------------------------------------------------------------- vllm by name
+
+ENVIRONMENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+}
+SEPARATE = "VLLM_ENABLE_V1_MULTIPROCESSING"
+ALWAYS = {"enable_prefix_caching": True, "disable_log_stats": True}
+ON_A_CPU = {
+    "block_size": 32,  # the smallest there; prefixes are shared in whole blocks
+    "enforce_eager": True,  # compiling takes longer than most runs on a CPU
+    "kv_cache_memory_bytes": 2 * 2**30,  # VLLM_CPU_KVCACHE_SPACE goes before
+}
+SPEED_ONLY = {
+    *("block_size", "disable_log_stats", "enable_prefix_caching", "gpu_memory_utilization"),
+    *("kv_cache_memory_bytes", "max_num_batched_tokens", "max_num_seqs", "use_tqdm_on_load"),
+}
+
+
+def _start(options: dict[str, Any], in_process: bool | None) -> Any:
+    """Load the model with the step sizes of vLLM's offline class; any other usage takes smaller."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with _stdout_on_stderr():
+        extra("vllm", "vllm")
+        given = _given(options)
+        if in_process is not None or SEPARATE not in os.environ:
+            inside = _on_a_cpu() if in_process is None else in_process
+            os.environ[SEPARATE] = str(int(not inside))
+        offline = extra("vllm.usage.usage_lib", "vllm").UsageContext.LLM_CLASS
+        try:
+            args = extra("vllm.engine.arg_utils", "vllm").EngineArgs(**given)
+            engine = extra("vllm.v1.engine.llm_engine", "vllm").LLMEngine
+            started = engine.from_engine_args(args, usage_context=offline)
+        except Exception as failure:
+            what = f"vLLM cannot serve {options['model']}"
+            raise EngineError(f"{what}: {_line(failure)}") from failure
+        _wake_on_death(started.engine_core)
+        return started
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """What is asked for, over what this engine prefers."""
+    known = {field.name for field in fields(extra("vllm.engine.arg_utils", "vllm").EngineArgs)}
+    if unknown := sorted(options.keys() - known):
+        raise UsageError(f"vLLM has no option {', '.join(unknown)}")
+    overrides = {"head_dtype": "float32", **(options.get("hf_overrides") or {})}
+    here = ON_A_CPU if _on_a_cpu() else {}
+    return {**ALWAYS, **here, **options, "hf_overrides": overrides}
+
+
+def _on_a_cpu() -> bool:
+    return bool(extra("vllm.platforms", "vllm").current_platform.is_cpu())
+
+
+def _wake_on_death(core: Any) -> None:
+    """Where its own process is killed outright, vLLM would wait for it forever: end the wait."""
+    processes = getattr(getattr(core, "resources", None), "engine_manager", None)
+    if processes is None:
+        return
+    outputs = core.outputs_queue
+
+    def wake() -> None:
+        processes.manager_stopped.wait()
+        outputs.put(EngineError("its process ended"))
+
+    Thread(target=wake, name="vllm-wake", daemon=True).start()
+
+
+def _name(model: str, config: Any, template: dict[str, Any] | None, asked: dict[str, Any]) -> str:
+    decides = {
+        **{key: value for key, value in asked.items() if key not in SPEED_ONLY},
+        "commit": getattr(config.hf_config, "_commit_hash", None),
+        "dtype": str(config.dtype).removeprefix("torch."),
+        "head_dtype": str(config.head_dtype).removeprefix("torch."),
+        "max_model_len": config.max_model_len,
+        "chat_template_options": template or {},
+    }
+    return f"vllm {model} {json.dumps(decides, sort_keys=True, default=str)}"
+
+
+@lru_cache(1024)
+def _params(**options: Any) -> Any:
+    """Made once for each want and never changed, so that vLLM need not copy them."""
+    vllm = extra("vllm.sampling_params", "vllm")
+    given = {key: list(it) if isinstance(it, tuple) else it for key, it in options.items()}
+    final = vllm.RequestOutputKind.FINAL_ONLY
+    return vllm.SamplingParams(output_kind=final, skip_clone=True, **given)
+
+
+@contextmanager
+def _stdout_on_stderr() -> Iterator[None]:
+    """Loading prints; a process that vLLM starts meanwhile prints on stderr for good."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

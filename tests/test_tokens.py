@@ -1,0 +1,157 @@
+from types import SimpleNamespace
+
+import pytest
+import tiny
+
+from rerank.engines import LabelError
+from rerank.engines.tokens import Tokens
+from rerank.wants import Labels, Message, Request, Text
+
+pytestmark = pytest.mark.slow  # transformers takes seconds to import
+
+LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    return _tokenizer(tmp_path_factory, brackets_merge=False)
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory):
+    return _tokenizer(tmp_path_factory, brackets_merge=True)
+
+
+@pytest.fixture(scope="module")
+def words():
+    """One token for each word, whatever its case, and "<s>" before raw text."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    known = ["<s>", "<unk>", "relevant", ":", "yes", "no"]
+    model = models.WordLevel({word: i for i, word in enumerate(known)}, unk_token="<unk>")
+    spelling = Tokenizer(model)
+    spelling.normalizer = normalizers.Lowercase()
+    spelling.pre_tokenizer = pre_tokenizers.Whitespace()
+    spelling.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 0)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=spelling,
+        bos_token="<s>",
+        unk_token="<unk>",
+        chat_template="<s>{% for m in messages %}{{ m.content }}{% endfor %}{{ ending }}",
+    )
+
+
+def _tokenizer(folders, brackets_merge):
+    from transformers import AutoTokenizer
+
+    folder = folders.mktemp("tiny")
+    return AutoTokenizer.from_pretrained(
+        tiny.checkpoint(folder, brackets_merge=brackets_merge, layers=1)
+    )
+
+
+def _chat(want, prefill="", content="Which passage?"):
+    return Request((Message("user", content),), want, prefill)
+
+
+def _raw(want, content, prefill=""):
+    return Request((Message("user", content),), want, prefill, chat=False)
+
+
+def test_special_tokens_are_all_control_tokens_each_once(apart):
+    special = Tokens(apart).special
+    assert sorted(special) == sorted(
+        ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+    )
+
+
+def test_an_added_token_in_angle_brackets_is_special_even_where_it_is_not_marked():
+    added = {
+        7: SimpleNamespace(content="<tool_call>", special=False),
+        8: SimpleNamespace(content="hello", special=False),
+        9: SimpleNamespace(content="[MASK]", special=True),
+    }
+    tokenizer = SimpleNamespace(all_special_tokens=["</s>"], added_tokens_decoder=added)
+    assert Tokens(tokenizer).special == ("</s>", "<tool_call>", "[MASK]")
+
+
+def test_a_conversation_is_worded_by_the_template_and_ends_with_the_prefill(apart):
+    request = Request((Message("system", "Rank."), Message("user", "Q")), Text(5), "Best: ")
+    assert Tokens(apart).text(request) == (
+        "<|im_start|>system\nRank.<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n"
+        "<|im_start|>assistant\nBest: "
+    )
+
+
+def test_control_tokens_of_the_template_become_one_id_each(apart):
+    ids = Tokens(apart).ids(_chat(Text(5)))
+    assert ids[0] == apart.convert_tokens_to_ids("<|im_start|>")
+    assert apart.decode(ids) == Tokens(apart).text(_chat(Text(5)))
+
+
+def test_template_options_reach_the_template(words):
+    tokens = Tokens(words, {"ending": " relevant:"})
+    assert tokens.text(_chat(Text(5), content="no")) == "<s>no relevant:"
+
+
+def test_a_raw_prompt_stands_as_it_is(apart):
+    content = "Query: a\nDocument: {b}\nRelevant:"
+    assert Tokens(apart).text(_raw(Text(5), content, " yes")) == content + " yes"
+
+
+def test_a_raw_prompt_gets_the_first_token_and_a_conversation_does_not_get_it_twice(words):
+    tokens = Tokens(words)
+    assert tokens.ids(_raw(Text(5), "relevant:")) == [0, 2, 3]
+    assert tokens.ids(_chat(Text(5), content=" relevant:")) == [0, 2, 3]
+
+
+def test_labels_are_the_tokens_that_follow_the_prompt_in_order(apart):
+    tokens = Tokens(apart)
+    request = _chat(Labels(LETTERS))
+    ids = tokens.label_ids(request)
+    assert [apart.decode([label]) for label in ids] == list(LETTERS)
+    for letter, label in zip(LETTERS, ids, strict=True):
+        assert tokens.ids(_chat(Labels(LETTERS), letter)) == [*tokens.ids(request), label]
+
+
+def test_after_an_open_bracket_labels_are_single_where_the_tokenizer_keeps_it_apart(apart):
+    ids = Tokens(apart).label_ids(_chat(Labels(LETTERS), "["))
+    assert [apart.decode([label]) for label in ids] == list(LETTERS)
+
+
+def test_after_an_open_bracket_labels_are_refused_where_it_merges_with_them(merged):
+    with pytest.raises(LabelError, match="label 'A' is not one token of its own"):
+        Tokens(merged).label_ids(_chat(Labels(LETTERS), "["))
+
+
+def test_labels_verified_for_one_ending_are_verified_again_for_another(merged):
+    tokens = Tokens(merged)
+    assert len(tokens.label_ids(_chat(Labels(LETTERS)))) == len(LETTERS)
+    with pytest.raises(LabelError):
+        tokens.label_ids(_chat(Labels(LETTERS), "["))
+    assert len(tokens.label_ids(_chat(Labels(LETTERS)))) == len(LETTERS)
+
+
+def test_a_label_of_several_tokens_is_refused_by_name(apart):
+    with pytest.raises(LabelError, match="'A and B'"):
+        Tokens(apart).label_ids(_chat(Labels(("A", "A and B"))))
+
+
+def test_an_empty_label_is_refused(apart):
+    with pytest.raises(LabelError, match="''"):
+        Tokens(apart).label_ids(_chat(Labels(("A", ""))))
+
+
+def test_a_label_after_a_colon_keeps_its_space(apart):
+    tokens = Tokens(apart)
+    spaced = tokens.label_ids(_raw(Labels((" yes", " no")), "Relevant:"))
+    bare = tokens.label_ids(_raw(Labels(("yes", "no")), "Relevant:\n"))
+    assert len({*spaced, *bare}) == 4
+
+
+def test_two_labels_of_one_token_are_refused_by_name(words):
+    with pytest.raises(LabelError, match="'yes' and 'Yes' are the same token"):
+        Tokens(words).label_ids(_raw(Labels(("yes", "no", "Yes")), "relevant:"))
