@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 prompts_app = typer.Typer(help="The wordings that ship, and yours.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
 
+Ties = Literal["file", "ids"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -87,20 +88,21 @@ def evaluate(
     run_files: Annotated[list[Path], typer.Argument(help="TREC runs, .gz too.", metavar="RUN...")],
     qrels: Annotated[Path, typer.Option(help="Judgments: BEIR tsv or TREC qrels.")],
     measures: Annotated[list[str] | None, typer.Option("-m", "--measure")] = None,
+    ties: Annotated[
+        Ties, typer.Option(help="Equal scores: as the file has them, or by id as trec_eval.")
+    ] = "file",
     per_query: Annotated[bool, typer.Option("--per-query", help="A row for each query.")] = False,
     as_json: Json = False,
 ) -> None:
     """Score TREC runs; every query of the judgments counts."""
-    from rerank.datasets import read_qrels, read_run
-    from rerank.evaluate import evaluate as score
+    from rerank.scoring import score_files
 
-    judged = read_qrels(qrels)
     wanted = measures or ["ndcg@10", "map", "mrr@10", "recall@100"]
-    scores = {str(path): score(judged, read_run(path), wanted) for path in run_files}
-    for path, found in scores.items():
-        for queries, what in ((found.missing, "missing, score 0"), (found.unjudged, "unjudged")):
-            if queries:
-                printing.say(f"{path}: queries {what}: {len(queries)}, first {queries[0]!r}")
+    scores = {}
+    for path, found, notes in score_files(run_files, qrels, wanted, ties):
+        scores[str(path)] = found
+        for note in notes:
+            printing.say(f"{path}: {note}")
     printing.scores(scores, per_query, as_json)
 
 

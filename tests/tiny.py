@@ -37,7 +37,7 @@ def checkpoint(
         num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=hidden // 4,
+        head_dim=max(32, hidden // 4),  # the smallest that vLLM serves on a CPU
         max_position_embeddings=context,
         initializer_range=0.2,
         bos_token_id=None,

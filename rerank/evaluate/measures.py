@@ -100,6 +100,16 @@ def canonical(run: Run) -> Run:
     return {query: _falling(query, scores) for query, scores in run.items()}
 
 
+def in_order(run: Run) -> Run:
+    """Score each query's documents n - rank + 1; equal scores keep the order of the run."""
+    return {query: _ranked(scores) for query, scores in run.items()}
+
+
+def _ranked(scores: Mapping[str, float]) -> dict[str, float]:
+    best = sorted(scores, key=scores.__getitem__, reverse=True)
+    return {doc: float(len(best) - place) for place, doc in enumerate(best)}
+
+
 def _falling(query: str, scores: Mapping[str, float]) -> dict[str, float]:
     if not all(map(isfinite, scores.values())):
         doc = next(doc for doc, score in scores.items() if not isfinite(score))
