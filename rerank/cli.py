@@ -27,7 +27,7 @@ app = typer.Typer(
 prompts_app = typer.Typer(help="The wordings that ship, and yours.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
 
-Ties = Literal["file", "ids"]
+Ties = Literal["auto", "file", "ids"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -90,7 +90,7 @@ def evaluate(
     measures: Annotated[list[str] | None, typer.Option("-m", "--measure")] = None,
     ties: Annotated[
         Ties, typer.Option(help="Equal scores: as the file has them, or by id as trec_eval.")
-    ] = "file",
+    ] = "auto",
     per_query: Annotated[bool, typer.Option("--per-query", help="A row for each query.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """Score run files that anyone made. What the numbers alone would hide is said beside them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -8,8 +9,7 @@ from rerank.datasets import read_qrels, read_run
 from rerank.evaluate import Scores, evaluate, in_order
 from rerank.records import Run
 
-Ties = Literal["file", "ids"]
-NOTICEABLE = 0.00005  # a difference in the fourth digit
+Ties = Literal["auto", "file", "ids"]
 
 
 class Scored(NamedTuple):
@@ -21,36 +21,43 @@ class Scored(NamedTuple):
 
 
 def score_files(
-    paths: Sequence[Path], qrels: Path, measures: Sequence[str], ties: Ties = "file"
+    paths: Sequence[Path], qrels: Path, measures: Sequence[str], ties: Ties = "auto"
 ) -> Iterator[Scored]:
     """Score each run; every query of the judgments counts.
 
-    Equal scores keep the order of the file, which is what its author ranked; with `ties="ids"`
-    they are ordered by document id, last first, as trec_eval does. Where the two differ in the
-    fourth digit, a note gives both.
+    What becomes of equal scores: with `ties="file"` they keep the order of the file, with "ids"
+    they go by document id, last first, as trec_eval has it. "auto" keeps the order of the file,
+    which is what its author ranked, unless all ties stand in ascending order of their ids: such a
+    file was sorted and ranks nothing there. Where the two differ in the fourth digit, a note
+    gives both.
     """
     judged = read_qrels(qrels)
     for path in paths:
         run = read_run(path)
-        by_file, by_ids = evaluate(judged, in_order(run), measures), None
-        if tied := _tied(run):
-            by_ids = evaluate(judged, run, measures)
-        chosen = by_ids if by_ids and ties == "ids" else by_file
-        notes = _ties(by_file, by_ids, tied) if by_ids else []
-        yield Scored(path, chosen, [*notes, *_absent(chosen)])
+        by_file = evaluate(judged, in_order(run), measures)
+        tied = _ties(run)
+        by_ids = evaluate(judged, run, measures) if tied else by_file
+        sorted_by_id = ties == "auto" and all(above < below for above, below in tied)
+        chosen = by_ids if sorted_by_id or ties == "ids" else by_file
+        yield Scored(path, chosen, [*_differences(by_file, by_ids, len(tied)), *_absent(chosen)])
 
 
-def _tied(run: Run) -> int:
-    """How many documents have the score of another document of their query."""
-    return sum(len(scores) - len(set(scores.values())) for scores in run.values())
-
-
-def _ties(by_file: Scores, by_ids: Scores, tied: int) -> list[str]:
+def _ties(run: Run) -> list[tuple[str, str]]:
+    """The neighbours in a query's ranking that have the same score."""
     return [
-        f"{tied} tied scores: {name} is {value:.4f} in the order of the file,"
+        (above, below)
+        for scores in run.values()
+        for above, below in pairwise(sorted(scores, key=scores.__getitem__, reverse=True))
+        if scores[above] == scores[below]
+    ]
+
+
+def _differences(by_file: Scores, by_ids: Scores, tied: int) -> list[str]:
+    return [
+        f"{tied} tied scores: {name} is {by_file.mean[name]:.4f} in the order of the file,"
         f" {by_ids.mean[name]:.4f} by document id (trec_eval); see --ties"
-        for name, value in by_file.mean.items()
-        if abs(value - by_ids.mean[name]) > NOTICEABLE
+        for name in by_file.mean
+        if f"{by_file.mean[name]:.4f}" != f"{by_ids.mean[name]:.4f}"
     ]
 
 
