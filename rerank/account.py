@@ -21,7 +21,7 @@ class Account:
     statuses: Counter[Status] = field(default_factory=Counter)
     truncated: int = 0
     cut: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
 
     def count(self, job: Job[Query, list[Doc]]) -> None:
@@ -35,7 +35,7 @@ class Account:
         self.truncated += job.truncated
         self.cut += job.cut
         if job.error:
-            self.failed[job.query.id] = job.error
+            self.failed.append({"query": job.query.id, "error": job.error})
 
     def __add__(self, other: "Account") -> "Account":
         return Account(
@@ -47,7 +47,7 @@ class Account:
             self.statuses + other.statuses,
             self.truncated + other.truncated,
             self.cut + other.cut,
-            self.failed | other.failed,
+            self.failed + other.failed,
             self.seconds + other.seconds,
         )
 
@@ -66,7 +66,7 @@ class Account:
             "answers": {status.value: self.statuses[status] for status in Status},
             "truncated_passages": self.truncated,
             "words_cut": self.cut,
-            "failed_queries": self.failed,
+            "failed_queries": sorted(self.failed, key=lambda failed: failed["query"]),
             "seconds": round(self.seconds, 3),
             "queries_per_second": round(len(self.rounds) / self.seconds, 3) if self.seconds else 0,
         }

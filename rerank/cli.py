@@ -4,17 +4,20 @@ Exit codes: 0 done, 2 usage, 3 an extra is missing, 4 input, 5 engine, 7 done, b
 that failed or could not be read.
 """
 
-import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rerank import printing
-from rerank.errors import InputError, RerankError
+from rerank.errors import EngineError, InputError, RerankError, UsageError
+
+if TYPE_CHECKING:
+    from rerank.recipes import Recipe
 
 DONE_WITH_FAILURES = 7
 
@@ -41,6 +44,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stdout = None  # the reader of our output has gone; say nothing more
         sys.exit(0)
+    except OSError as error:  # a folder that cannot be written, a file that is a folder
+        if not error.filename:
+            raise
+        print(f"rerank: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(InputError.exit_code)
 
 
 @app.command()
@@ -60,26 +68,25 @@ def run(
 ) -> None:
     """Retrieve, rerank, write the run and score it; the same command again resumes."""
     from rerank import pipeline
-    from rerank.cost import warnings
-    from rerank.leaderboard import table
-    from rerank.recipes import read_recipe
+    from rerank.leaderboard import summary
 
+    sys.path.append(str(Path.cwd()))  # for a strategy of the user's own, `module:function`
     changes = [*(changes or []), *([f"limit={limit}"] if limit else [])]
-    plans = [(_folder(path, out), read_recipe(_recipe(path), changes)) for path in recipes]
-    for folder, recipe in plans:
-        for warning in warnings(recipe.row):
-            printing.say(f"{folder}: {warning}")
+    plans = _plans(recipes, out, changes)
     if dry_run:
-        costs = {str(folder): pipeline.plan(recipe) for folder, recipe in plans}
+        costs = {}
+        for folder, (path, recipe) in plans.items():
+            with _naming(path, UsageError):
+                costs[str(folder)] = pipeline.plan(recipe)
         printing.costs(costs, as_json)
         return
-    results = {}
-    for folder, recipe in plans:
-        with printing.progress() as progress:
-            key = os.environ.get("OPENAI_API_KEY")
+    results, key = {}, os.environ.get("OPENAI_API_KEY")
+    for folder, (path, recipe) in plans.items():
+        with _naming(path, UsageError, EngineError), printing.progress() as progress:
             results[str(folder)] = pipeline.run(recipe, folder, key, progress)
-    printing.show(results if as_json else table({r["name"]: r for r in results.values()}))
-    if any(_bad_answers(result["cost"]["answers"]) for result in results.values()):
+    printing.show(results if as_json else summary(results))
+    bad = [printing.failures(folder, result["cost"]) for folder, result in results.items()]
+    if any(bad):
         raise typer.Exit(DONE_WITH_FAILURES)
 
 
@@ -120,40 +127,23 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Rank the lines of a file for a query, best first."""
-    from dataclasses import asdict
-
     from rerank.reranker import Reranker
 
     key = os.environ.get("OPENAI_API_KEY")
     documents = _documents(file)
     with Reranker(model, method=method, engine=engine, base_url=base_url, api_key=key) as reranker:
         ranking = reranker.rerank(query, documents, top_n)
-    if as_json:
-        printing.show([asdict(hit) for hit in ranking])
-    for hit in () if as_json else ranking:
-        score = "-" if hit.score is None else f"{hit.score:.4f}"
-        whole = isinstance(hit.document, str)
-        text = hit.document if whole else json.dumps(hit.document, ensure_ascii=False)
-        print(hit.rank, score, text, sep="\t")
-    if _bad_answers(ranking.answers):
+    printing.ranking(ranking, as_json)
+    if ranking.answers["unreadable"] or ranking.answers["failed"]:
         raise typer.Exit(DONE_WITH_FAILURES)
 
 
 @app.command()
 def methods(as_json: Json = False) -> None:
     """List the methods: strategy, prompt, calls, rounds and paper."""
-    from dataclasses import asdict
-
     from rerank.methods import METHODS
 
-    if as_json:
-        printing.show({name: asdict(method) for name, method in METHODS.items()})
-        return
-    for name, method in METHODS.items():
-        print(
-            f"{name}\n  {method.paper}\n  strategy {method.strategy}, prompt {method.prompt or '-'}"
-        )
-        print(f"  calls: {method.calls}; rounds: {method.rounds}")
+    printing.methods(METHODS, as_json)
 
 
 @prompts_app.command("list")
@@ -162,16 +152,7 @@ def list_prompts(as_json: Json = False) -> None:
     from rerank import files
     from rerank.prompts import read_prompt
 
-    found = {name: read_prompt(name).file for name in files.names("prompts")}
-    if as_json:
-        printing.show(
-            {
-                name: {"asks": f.asks, "reads": f.reads, "source": f.source}
-                for name, f in found.items()
-            }
-        )
-    for name, file in {} if as_json else found.items():
-        print(f"{name}\t{file.asks}\t{file.reads}\t{file.source}")
+    printing.prompts({name: read_prompt(name) for name in files.names("prompts")}, as_json)
 
 
 @prompts_app.command("show")
@@ -196,19 +177,7 @@ def render_prompt(
     prompt = read_prompt(name)
     texts = [*(docs or ()), "a passage", "another passage"][: max(2, len(docs or ()))]
     question = question_over(prompt.asks, [Doc(str(i), text) for i, text in enumerate(texts)])
-    request = prompt.wording(Query("q", query), question).request
-    if as_json:
-        printing.show(
-            {
-                "messages": [m._asdict() for m in request.messages],
-                "prefill": request.prefill,
-                "want": str(request.want),
-            }
-        )
-        return
-    for message in request.messages:
-        print(f"--- {message.role}\n{message.content}")
-    print(f"--- assistant\n{request.prefill}\n--- wanted\n{request.want}")
+    printing.request(prompt.wording(Query("q", query), question).request, as_json)
 
 
 @app.command()
@@ -220,8 +189,12 @@ def leaderboard(
     """Rebuild the table from the runs; the same runs give the same bytes."""
     from rerank.leaderboard import regenerate
 
-    if not regenerate(root, file, check) and check:
+    if regenerate(root, file, check):
+        printing.say(f"{file} is up to date")
+    elif check:
         raise InputError.at(file, None, "is not what the runs say; run: rerank leaderboard")
+    else:
+        printing.say(f"wrote {file}")
 
 
 @app.command()
@@ -236,35 +209,60 @@ def doctor(
     printing.show(found if as_json else report(found))
 
 
+def _plans(
+    paths: Sequence[Path], out: Path | None, changes: Sequence[str]
+) -> dict[Path, tuple[Path, "Recipe"]]:
+    """Each run folder's recipe, where it stands, once all are known to be able to work."""
+    from rerank import pipeline
+    from rerank.cost import warnings
+    from rerank.recipes import read_recipe
+
+    plans: dict[Path, tuple[Path, Recipe]] = {}
+    for path in map(_recipe, paths):
+        recipe = read_recipe(path, changes)
+        with _naming(path, RerankError):
+            depth = pipeline.check(recipe).depth
+        for warning in warnings(recipe.row, depth):
+            printing.say(f"{path}: {warning}")
+        if (folder := _folder(path, out)) in plans:
+            raise UsageError(f"{path} and {plans[folder][0]} would both be written to {folder}")
+        plans[folder] = path, recipe
+    return plans
+
+
+@contextmanager
+def _naming(recipe: Path, *kinds: type[RerankError]) -> Iterator[None]:
+    """Say in which recipe a mistake is that names no file itself."""
+    try:
+        yield
+    except kinds as error:
+        raise type(error)(f"{recipe}: {error}") from None
+
+
 def _recipe(path: Path) -> Path:
     return path / "recipe.toml" if path.is_dir() else path
 
 
-def _folder(path: Path, out: Path | None) -> Path:
+def _folder(recipe: Path, out: Path | None) -> Path:
     """Where a recipe's run goes: its own folder, or a folder of its name."""
-    recipe = _recipe(path)
     named = recipe.parent if recipe.name == "recipe.toml" else recipe.with_suffix("")
     return out / named.resolve().name if out else named
 
 
-def _bad_answers(answers: Mapping[str, int]) -> bool:
-    """Whether some answers failed or could not be read."""
-    return bool(answers["unreadable"] or answers["failed"])
-
-
 def _documents(file: str) -> list[Any]:
     """The lines of a file or of stdin: JSON objects where a line starts with one, else text."""
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as wrong:
-        raise InputError.at(file, None, str(wrong)) from None
+    from rerank.datasets.lines import Place, lines, parse
+
+    given = enumerate(sys.stdin.read().split("\n"), 1) if file == "-" else lines(Path(file))
     documents: list[Any] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.startswith("{"):
-            try:
-                documents.append(json.loads(line))
-            except json.JSONDecodeError as wrong:
-                raise InputError.at(file, number, f"not JSON: {wrong}") from None
-        elif line.strip():
-            documents.append(line)
+    for number, line in given:
+        document = parse(Path(file), number, line) if line.startswith("{") else line.rstrip("\r")
+        if isinstance(document, dict) and not isinstance(document.get("text"), str):
+            raise Place(file, number).error("a JSON object needs a 'text'")
+        if document.strip() if isinstance(document, str) else document:
+            documents.append(document)
     return documents
+
+
+if __name__ == "__main__":
+    main()

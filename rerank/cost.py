@@ -10,9 +10,11 @@ import inspect
 import json
 import math
 import random
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import pydantic
 
 from rerank.errors import UsageError
 from rerank.judges import Oracle
@@ -26,7 +28,8 @@ from rerank.strategies.listwise import carried
 from rerank.wants import Labels, Pair, Request, Text
 
 CHARACTERS_A_TOKEN = 4
-REHEARSED = 5  # queries whose prompts are really worded
+REHEARSED = 5  # queries whose prompts are really worded,
+WORDED = 1000  # and about how many of their questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +50,29 @@ class Cost:
 
 def strategy_of(row: Method) -> tuple[Strategy, Prompt | None]:
     """The strategy and prompt of a method's row, checked against each other and their options."""
-    try:
-        strategy = find_strategy(row.strategy)
-    except (KeyError, ImportError, AttributeError):
-        known = ", ".join(STRATEGIES)
-        raise UsageError(f"no strategy {row.strategy!r}; there are: {known}") from None
-    known_options = options_of(strategy)
-    for name in row.options:
-        if name not in known_options:
-            takes = ", ".join(known_options) or "none"
+    strategy = _strategy(row.strategy)
+    known = options_of(strategy)
+    for name, value in row.options.items():
+        if name not in known:
+            takes = ", ".join(known) or "none"
             raise UsageError(f"strategy {row.strategy} has no option {name!r}; it takes: {takes}")
-    _check_types(row, strategy)
+        if row.strategy in STRATEGIES and (mistake := _mistake(strategy, name, value)):
+            raise UsageError(f"strategy {row.strategy}: option {name} is {value!r}; {mistake}")
     return strategy, read_prompt(row.prompt) if row.prompt else None
 
 
-def warnings(row: Method, k: int = 10) -> list[str]:
-    """What a row can do but should not be trusted with."""
-    options = {**options_of(find_strategy(row.strategy)), **row.options}
+def warnings(row: Method, depth: int) -> list[str]:
+    """What a row can do with `depth` candidates but should not be trusted with."""
     if row.strategy != "sliding-window":
         return []
-    places = carried(options["window"], options["stride"], options["passes"])
-    if places >= k:
+    options = {**options_of(find_strategy(row.strategy)), **row.options}
+    window, stride, passes, k = (options[key] for key in ("window", "stride", "passes", "k"))
+    places = carried(window, stride, passes)
+    if depth <= window or places >= min(k, depth):
         return []
     return [
-        f"windows of {options['window']} with stride {options['stride']} and"
-        f" {options['passes']} pass(es) carry only the best {places} documents to the top, not {k}"
+        f"windows of {window} with stride {stride} and {passes} pass(es) are sure to carry only"
+        f" the best {places} documents to the top, not {k}"
     ]
 
 
@@ -89,15 +90,17 @@ def expect(
     strategy, prompt = strategy_of(row)
     prompt = prompt if worded else None
     plain = json.dumps(row.options, sort_keys=True)
-    played = [_rehearsed(row.strategy, plain, len(docs), memo) for docs in candidates.values()]
-    jobs, widest = [job for job, _ in played], max((width for _, width in played), default=0)
+    played = {q: _rehearsed(row.strategy, plain, len(d), memo) for q, d in candidates.items()}
+    jobs = [job for job, _ in played.values()]
+    widest = max((width for _, width in played.values()), default=0)
     if prompt and widest:
         prompt.labels(widest)
     some = dict(list(candidates.items())[:: max(1, len(candidates) // REHEARSED)][:REHEARSED])
-    spoken = _Rehearsal(_worth(some), prompt)
+    every = max(1, sum(played[query][0].calls for query in some) // WORDED)
+    spoken = _Rehearsal(_worth(some), prompt, every)
     for _ in drive(((q, strategy(docs, **row.options)) for q, docs in some.items()), spoken):
         pass
-    share = sum(job.calls for job in jobs) / max(1, spoken.calls)
+    share = sum(job.calls for job in jobs) / max(1, spoken.worded)
     return Cost(
         queries=len(jobs),
         calls=sum(job.calls for job in jobs),
@@ -115,9 +118,11 @@ def _rehearsed(
 ) -> tuple[Job[Query, list[Doc]], int]:
     """One query with `count` nameless documents, played to the end; and its widest question."""
     query, docs = Query("q", ""), [Doc(str(place), "") for place in range(count)]
-    asking = find_strategy(strategy)(docs, **json.loads(options))
     judge = _Rehearsal(_worth({query: docs}), None)
     try:
+        asking = find_strategy(strategy)(docs, **json.loads(options))
+        if not isinstance(asking, Generator):
+            raise UsageError(f"strategy {strategy} is not a generator of questions")
         [job] = drive([(query, asking)], judge, memo=memo)
     except (ValueError, TypeError) as wrong:
         raise UsageError(f"strategy {strategy}: {wrong}") from None
@@ -136,26 +141,30 @@ def _worth(candidates: Mapping[Query, Sequence[Doc]]) -> dict[str, dict[str, flo
 
 
 class _Rehearsal:
-    """An oracle over a made-up truth that words what it is asked and weighs the words."""
+    """An oracle over a made-up truth that words every so many questions and weighs the words."""
 
-    def __init__(self, truth: Mapping[str, Mapping[str, float]], prompt: Prompt | None) -> None:
-        self.oracle, self.prompt = Oracle(truth), prompt
-        self.calls = self.characters = self.completion_tokens = self.widest = 0
+    def __init__(
+        self, truth: Mapping[str, Mapping[str, float]], prompt: Prompt | None, every: int = 1
+    ) -> None:
+        self.oracle, self.prompt, self.every = Oracle(truth), prompt, every
+        self.calls = self.worded = self.characters = self.completion_tokens = self.widest = 0
 
     def submit(self, ticket: Hashable, query: Query, question: Question[Any]) -> None:
-        self.calls += 1
         self.widest = max(self.widest, len(question.documents))
         if self.prompt:
             if not isinstance(question, self.prompt.asks):
                 asked, asks = type(question).__name__, self.prompt.asks.__name__
                 raise UsageError(f"the strategy asks {asked}, prompt {self.prompt.name} {asks}")
-            self._weigh(self.prompt.wording(query, question).request)
+            if self.calls % self.every == 0:
+                self._weigh(self.prompt.wording(query, question).request)
+        self.calls += 1
         self.oracle.submit(ticket, query, question)
 
     def poll(self) -> Iterable[tuple[Hashable, Answer]]:
         return self.oracle.poll()
 
     def _weigh(self, request: Request) -> None:
+        self.worded += 1
         if isinstance(request.want, Pair):
             self.characters += len(request.want.query) + len(request.want.doc)
         self.characters += sum(len(m.content) for m in request.messages) + len(request.prefill)
@@ -165,9 +174,23 @@ class _Rehearsal:
             self.completion_tokens += 1
 
 
-def _check_types(row: Method, strategy: Strategy) -> None:
-    """Refuse an option whose type is not its default's."""
-    for name, value in row.options.items():
-        default = inspect.signature(strategy).parameters[name].default
-        if isinstance(default, int) and (not isinstance(value, int) or isinstance(value, bool)):
-            raise UsageError(f"strategy {row.strategy}: option {name} is {value!r}, not a number")
+def _strategy(name: str) -> Strategy:
+    try:
+        strategy = find_strategy(name)
+    except KeyError:
+        raise UsageError(f"no strategy {name!r}; there are: {', '.join(STRATEGIES)}") from None
+    except (ImportError, AttributeError, ValueError, TypeError) as wrong:
+        raise UsageError(f"no strategy {name!r}: {wrong}") from None
+    if not callable(strategy):
+        raise UsageError(f"strategy {name!r} is not a function")
+    return strategy
+
+
+def _mistake(strategy: Strategy, name: str, value: Any) -> str:
+    """What is wrong with the value of an option of ours; all our numbers are counts, from 1 on."""
+    kind = inspect.signature(strategy).parameters[name].annotation
+    try:
+        pydantic.TypeAdapter(kind).validate_python(value, strict=True)
+    except pydantic.ValidationError as wrong:
+        return wrong.errors()[0]["msg"].replace("Input", "it", 1)
+    return "it should be 1 or more" if isinstance(value, int) and value < 1 else ""

@@ -8,7 +8,7 @@ import hashlib
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from operator import add
@@ -22,10 +22,11 @@ from rerank.cost import Cost, expect, strategy_of
 from rerank.engines import Engine
 from rerank.engines.journal import Journal
 from rerank.engines.opening import choose, open_engine
-from rerank.evaluate import evaluate
+from rerank.errors import InputError
+from rerank.evaluate import Scores, evaluate, parse
 from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
-from rerank.recipes import Recipe
+from rerank.recipes import Recipe, Suite
 from rerank.records import Query, Run
 from rerank.scheduler import Judge, drive
 from rerank.tasks import Task, load_tasks, suite_of
@@ -44,9 +45,18 @@ class Reranked(NamedTuple):
     account: Account
 
 
+def check(recipe: Recipe) -> Suite:
+    """The recipe's suite, once its strategy, options, prompt and measures are known to exist."""
+    strategy_of(recipe.row)
+    suite = suite_of(recipe)
+    for measure in suite.measures:
+        parse(measure)
+    return suite
+
+
 def plan(recipe: Recipe) -> dict[str, Cost]:
     """What each dataset of a recipe will cost; loads the data and no model."""
-    return {task.name: _expected(recipe, task) for task in load_tasks(recipe, suite_of(recipe))}
+    return {task.name: _expected(recipe, task) for task in load_tasks(recipe, check(recipe))}
 
 
 def run(
@@ -59,22 +69,35 @@ def run(
 
     Everything that can be wrong with data and options is found before a model loads.
     """
-    suite = suite_of(recipe)
+    suite = check(recipe)
     tasks = list(load_tasks(recipe, suite))
+    files = _run_files(tasks)
     costs = [_expected(recipe, task) for task in tasks]
+    for task in tasks:
+        _measured(task, {}, suite.measures)  # a missing extra is named now, not hours later
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
     accounts: list[Account] = []
     with _judging(recipe, folder, api_key, max(cost.widest for cost in costs)) as judge_of:
         for task in tasks:
             reranked = rerank_task(recipe, task, judge_of(task), progress)
-            name = f"run.{_safe(task.name)}.trec.gz" if len(tasks) > 1 else runs.RUN
-            runs.write_run(folder / name, reranked.run, folder.resolve().name)
+            tag = _safe(folder.resolve().name) or "rerank"
+            runs.write_run(folder / files[task.name], reranked.run, tag)
             datasets[task.name] = _scored(task, reranked, suite.measures)
             accounts.append(reranked.account)
-    result = _result(recipe, folder, datasets, reduce(add, accounts))
+    result = _result(recipe, folder, suite.depth, datasets, reduce(add, accounts))
     runs.write_result(folder, result)
     return result
+
+
+def _run_files(tasks: Sequence[Task]) -> dict[str, str]:
+    """The run file of each dataset by its name; no two may have the same."""
+    several = len(tasks) > 1
+    files = {t.name: f"run.{_safe(t.name)}.trec.gz" if several else runs.RUN for t in tasks}
+    if len(set(files.values())) < len(tasks):
+        names = ", ".join(task.name for task in tasks)
+        raise InputError(f"the datasets need names that tell them apart: {names}")
+    return files
 
 
 def _expected(recipe: Recipe, task: Task) -> Cost:
@@ -129,21 +152,23 @@ def _opened(recipe: Recipe, prompt: Prompt, api_key: str | None) -> Engine:
 def _scored(task: Task, reranked: Reranked, measures: tuple[str, ...]) -> dict[str, Any]:
     """One dataset's part of result.json; without judgments it has no scores."""
     part: dict[str, Any] = {"cost": reranked.account.summary()}
-    if not task.qrels:
-        return part
-    scores, first = (evaluate(task.qrels, run, measures) for run in (reranked.run, reranked.first))
-    part["mean"], part["first_stage"] = _rounded(scores.mean), _rounded(first.mean)
-    part["per_query"] = {name: _rounded(values) for name, values in scores.per_query.items()}
-    part["queries_without_candidates"] = list(scores.missing)
+    scores, first = (_measured(task, run, measures) for run in (reranked.run, reranked.first))
+    if scores and first:
+        part["mean"], part["first_stage"] = _rounded(scores.mean), _rounded(first.mean)
+        part["per_query"] = {name: _rounded(values) for name, values in scores.per_query.items()}
+        part["queries_without_candidates"] = list(scores.missing)
     return part
 
 
+def _measured(task: Task, run: Run, measures: tuple[str, ...]) -> Scores | None:
+    return evaluate(task.qrels, run, measures) if task.qrels else None
+
+
 def _result(
-    recipe: Recipe, folder: Path, datasets: dict[str, Any], account: Account
+    recipe: Recipe, folder: Path, depth: int, datasets: dict[str, Any], account: Account
 ) -> dict[str, Any]:
     """What result.json says: sorted, machine-written, enough for every table."""
     intention = recipe.model_dump_json(exclude_defaults=True)
-    means = [part["mean"] for part in datasets.values() if "mean" in part]
     return {
         "name": folder.resolve().name,
         "suite": recipe.suite or recipe.dataset or recipe.first,
@@ -154,12 +179,21 @@ def _result(
         "options": recipe.row.options,
         "prompt": recipe.row.prompt or None,
         "recipe_sha256": hashlib.sha256(intention.encode()).hexdigest(),
+        "first": recipe.first,
+        "depth": depth,
         "limit": recipe.limit,
         "datasets": datasets,
-        "mean": {m: round(fmean(mean[m] for mean in means), 6) for m in means[0]} if means else {},
+        "mean": _mean(datasets, "mean"),
+        "first_stage": _mean(datasets, "first_stage"),
         "cost": account.summary(),
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def _mean(datasets: dict[str, Any], part: str) -> dict[str, float]:
+    """The mean over the datasets that have judgments, measure by measure."""
+    means = [found[part] for found in datasets.values() if part in found]
+    return {m: round(fmean(mean[m] for mean in means), 6) for m in means[0]} if means else {}
 
 
 def _versions() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,11 @@ from rerank.markdown import markdown
 if TYPE_CHECKING:
     from rerank.cost import Cost
     from rerank.evaluate import Scores
+    from rerank.methods import Method
     from rerank.pipeline import Progress
+    from rerank.prompts import Prompt
+    from rerank.reranker import Ranking
+    from rerank.wants import Request
 
 
 def say(text: str) -> None:
@@ -26,6 +30,17 @@ def show(what: Any) -> None:
         print(what, end="" if what.endswith("\n") else "\n")
     else:
         print(json.dumps(what, indent=2, ensure_ascii=False))
+
+
+def columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of text in columns; the last column is as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for *firsts, last in rows:
+        print(
+            *(cell.ljust(width) for cell, width in zip(firsts, widths, strict=False)),
+            last,
+            sep="  ",
+        )
 
 
 def scores(found: Mapping[str, "Scores"], per_query: bool, as_json: bool) -> None:
@@ -45,7 +60,7 @@ def scores(found: Mapping[str, "Scores"], per_query: bool, as_json: bool) -> Non
             for query in s.per_query[names[0]]:
                 rows.append([run, query, *(f"{s.per_query[n][query]:.4f}" for n in names)])
         rows.append([run, *(["all"] if per_query else []), *(f"{s.mean[n]:.4f}" for n in names)])
-    show(markdown(rows))
+    show(markdown(rows, texts=2 if per_query else 1))
 
 
 def costs(found: Mapping[str, Mapping[str, "Cost"]], as_json: bool) -> None:
@@ -74,7 +89,60 @@ def costs(found: Mapping[str, Mapping[str, "Cost"]], as_json: bool) -> None:
         for run, by in found.items()
         for name, c in by.items()
     ]
-    show(markdown([head, *rows]))
+    show(markdown([head, *rows], texts=2))
+
+
+def failures(folder: str, cost: Mapping[str, Any]) -> bool:
+    """Say how many answers were none and how many queries were left as they were; false if none."""
+    failed, unreadable = (cost["answers"][status] for status in ("failed", "unreadable"))
+    if failed or unreadable:
+        say(
+            f"{folder}: {failed} answers failed, {unreadable} could not be read;"
+            f" {len(cost['failed_queries'])} queries keep their first-stage order (result.json)"
+        )
+    return bool(failed or unreadable)
+
+
+def ranking(hits: "Ranking", as_json: bool) -> None:
+    """A line for each document: rank, score, and the document as it was given."""
+    if as_json:
+        show([asdict(hit) for hit in hits])
+        return
+    for hit in hits:
+        score = "-" if hit.score is None else f"{hit.score:.4f}"
+        whole = isinstance(hit.document, str)
+        text = hit.document if whole else json.dumps(hit.document, ensure_ascii=False)
+        print(hit.rank, score, text, sep="\t")
+
+
+def methods(rows: Mapping[str, "Method"], as_json: bool) -> None:
+    """Methods, a paragraph for each."""
+    if as_json:
+        show({name: asdict(method) for name, method in rows.items()})
+        return
+    for name, row in rows.items():
+        print(f"{name}\n  {row.paper}\n  strategy {row.strategy}, prompt {row.prompt or '-'}")
+        print(f"  calls: {row.calls}; rounds: {row.rounds}")
+
+
+def prompts(found: Mapping[str, "Prompt"], as_json: bool) -> None:
+    """Prompts: what each asks, how it is read, where it is from."""
+    rows = [(name, p.file.asks, p.file.reads, p.file.source) for name, p in found.items()]
+    if as_json:
+        show({name: {"asks": a, "reads": r, "source": s} for name, a, r, s in rows})
+    else:
+        columns(rows)
+
+
+def request(asked: "Request", as_json: bool) -> None:
+    """A request as an engine gets it."""
+    if as_json:
+        messages = [message._asdict() for message in asked.messages]
+        show({"messages": messages, "prefill": asked.prefill, "want": str(asked.want)})
+        return
+    for message in asked.messages:
+        print(f"--- {message.role}\n{message.content}")
+    print(f"--- assistant\n{asked.prefill}\n--- wanted\n{asked.want}")
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class Recipe(Strict):
     engine_options: dict[str, Any] = {}
     base_url: str | None = None
     sampling: Sampling = Sampling()
-    measures: tuple[str, ...] | None = None
+    measures: tuple[str, ...] | None = pydantic.Field(None, min_length=1)
     limit: int | None = pydantic.Field(None, ge=1)
     memo: bool = True
     at_once: int = pydantic.Field(4096, ge=1)
@@ -98,7 +98,7 @@ class Suite(Strict):
     about: str = ""
     datasets: tuple[str, ...] = pydantic.Field(min_length=1)
     split: str = "test"
-    measures: tuple[str, ...] = ("ndcg@10", "recall@100")
+    measures: tuple[str, ...] = pydantic.Field(("ndcg@10", "recall@100"), min_length=1)
     depth: int = pydantic.Field(100, ge=1)
 
 
@@ -129,6 +129,10 @@ def _mistake(recipe: Recipe) -> str:
         return "give a suite, a dataset, or candidates as 'first'"
     if recipe.needs_model and not recipe.model:
         return "key 'model' is missing (or set judge = \"oracle\")"
+    if recipe.needs_model and not recipe.row.prompt:
+        return f"key 'prompt' is missing: strategy {recipe.row.strategy} asks the model"
+    if recipe.base_url and recipe.engine not in ("auto", "http"):
+        return f"key 'base_url' is for engine http, not {recipe.engine}"
     if recipe.engine == "http" and not recipe.base_url:
         return "key 'base_url' is missing: engine http needs the server's address"
     return ""

@@ -3,15 +3,18 @@
 A pure function of what the runs say. It reads no clock and no machine.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rerank import runs
+from rerank.errors import InputError
 from rerank.markdown import markdown
 
 Result = Mapping[str, Any]
 COST = ("calls", "rounds", "tokens", "not ok", "seconds")
+KEYS = {"name", "suite", "mean", "first_stage", "first", "strategy", "limit", "cost"}
 
 
 def table(results: Mapping[str, Result]) -> str:
@@ -27,27 +30,60 @@ def table(results: Mapping[str, Result]) -> str:
     return markdown(rows)
 
 
-def render(results: Mapping[str, Result]) -> str:
-    """The leaderboard: a table for each suite, rows linked to their run folders."""
+def summary(results: Mapping[str, Result]) -> str:
+    """What runs gained: a table for each suite, with the first stage that they began with.
+
+    `results` are by their folders, which name the rows where the names of runs do not.
+    """
+    parts = []
+    for suite, found in _by_suite(results):
+        names = [result["name"] for result in found.values()]
+        rows = dict(
+            found if len({*names}) < len(names) else zip(names, found.values(), strict=True)
+        )
+        head = f"{suite}\n\n" if len(found) < len(results) else ""
+        parts.append(head + table({**_first_stages(found.values()), **rows}))
+    return "\n".join(parts)
+
+
+def render(results: Mapping[str, Result], links: str = "../runs") -> str:
+    """The leaderboard: a table for each suite, rows linked to their run folders under `links`."""
     parts = ["<!-- made by `rerank leaderboard`; edit nothing here -->\n\n# Leaderboard\n"]
-    for suite in sorted({result["suite"] for result in results.values()}):
-        rows = {
-            f"[{result['name']}](../runs/{folder})": result
-            for folder, result in results.items()
-            if result["suite"] == suite
-        }
+    for suite, found in _by_suite(results):
+        rows = {f"[{r['name']}]({links}/{folder})": r for folder, r in found.items()}
         parts.append(f"\n## {suite}\n\n{table(rows)}")
     return "".join(parts)
 
 
 def regenerate(root: Path, file: Path, check: bool = False) -> bool:
     """Write the leaderboard of all runs under `root`; with `check` only say if it is up to date."""
-    text = render(runs.read_results(root))
-    fresh = file.exists() and file.read_text(encoding="utf-8") == text
+    results = runs.read_results(root)
+    for folder, result in results.items():
+        if missing := KEYS - result.keys():
+            path = root / folder / runs.RESULT
+            raise InputError.at(path, None, f"has no {min(missing)!r}; repeat the run")
+    links = Path(os.path.relpath(root, file.parent)).as_posix()
+    text = render(results, links).encode()
+    fresh = file.exists() and file.read_bytes() == text
     if not check and not fresh:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(text)
     return fresh
+
+
+def _by_suite(results: Mapping[str, Result]) -> Iterator[tuple[str, dict[str, Result]]]:
+    for suite in sorted({result["suite"] for result in results.values()}):
+        yield suite, {key: r for key, r in results.items() if r["suite"] == suite}
+
+
+def _first_stages(results: Collection[Result]) -> dict[str, Result]:
+    """What was there before any reranking, unless a result is that already."""
+    there = [r["first_stage"] for r in results if r["strategy"] == "first-stage"]
+    return {
+        f"{r['first']} (first stage)": {"mean": r["first_stage"], "limit": r["limit"]}
+        for r in results
+        if r["first_stage"] and r["first_stage"] not in there
+    }
 
 
 def _order(result: Result, measures: Sequence[str]) -> float:
@@ -55,9 +91,16 @@ def _order(result: Result, measures: Sequence[str]) -> float:
 
 
 def _cells(name: str, result: Result, measures: Sequence[str]) -> list[str]:
-    cost, means = result["cost"], result["mean"]
+    means = result["mean"]
     values = [f"{means[m]:.4f}" if m in means else "-" for m in measures]
+    limit = f", first {result['limit']} queries" if result["limit"] else ""
+    return [name + limit, *values, *_spent(result.get("cost"))]
+
+
+def _spent(cost: Mapping[str, Any] | None) -> list[str]:
+    if cost is None:
+        return ["-"] * len(COST)
     tokens = cost["prompt_tokens"] + cost["completion_tokens"]
     bad = sum(count for status, count in cost["answers"].items() if status != "ok")
-    spent = [f"{cost['calls']}", f"{cost['rounds']:g}", f"{tokens}", f"{bad}"]
-    return [name, *values, *spent, f"{cost['seconds']:.1f}"]
+    counts = [f"{cost['calls']:,}", f"{cost['rounds']:,.2f}", f"{tokens:,}", f"{bad:,}"]
+    return [*counts, f"{cost['seconds']:,.1f}"]
