@@ -4,6 +4,7 @@ A document is a text, or a mapping with a `text` and perhaps a `title` and an `i
 back as the object that it was. Scores are a model's own or None: none is ever made up.
 """
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from rerank.methods import METHODS, Method
 from rerank.questions import Rate
 from rerank.records import Doc, Query, Status, Usage
 from rerank.scheduler import Job, drive
+from rerank.strategies import options_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,11 @@ class Reranker:
         self._lock = threading.Lock()
 
     def rerank(self, query: str, documents: Sequence[Any], top_n: int | None = None) -> Ranking:
-        """Your documents, best first; the best `top_n` of them, if given."""
+        """Your documents, best first; the best `top_n` of them, if given.
+
+        A method that sorts only as many places as it is told to is told `top_n`, unless
+        `options` say otherwise.
+        """
         [ranking] = self.rerank_many([(query, documents)], top_n)
         return ranking
 
@@ -110,7 +116,8 @@ class Reranker:
         }
         with self._lock:
             self._check(asked)
-            strategies = ((q, self._strategy(d, **self._row.options)) for q, d in asked.items())
+            options = self._options(top_n)
+            strategies = ((q, self._strategy(d, **options)) for q, d in asked.items())
             jobs = list(drive(strategies, self._judge, on_error=self._on_error))
         return [
             _ranking(job, given[int(job.query.id)][1], asked[job.query], top_n)
@@ -136,6 +143,13 @@ class Reranker:
     ) -> None:
         self.close()
 
+    def _options(self, top_n: int | None) -> Mapping[str, Any]:
+        """The method's options, with as many places to sort as are wanted back."""
+        if top_n is not None and top_n < 1:
+            raise UsageError(f"top_n is {top_n}; it must be 1 or more")
+        takes_k = top_n is not None and "k" in options_of(self._strategy)
+        return {**({"k": top_n} if takes_k else {}), **self._row.options}
+
     def _check(self, asked: Mapping[Query, Sequence[Doc]]) -> None:
         """Check the model's labels, once for each width of question."""
         if (widest := expect(self._row, asked).widest) > self._checked:
@@ -155,6 +169,8 @@ def _row(method: str, prompt: str | None, options: Mapping[str, Any]) -> Method:
 
 def _docs(documents: Sequence[Any]) -> list[Doc]:
     """Each document under its index, so that equal texts stay two documents."""
+    if isinstance(documents, str):
+        raise InputError("the documents are one text; give a list of them")
     return [_doc(index, document) for index, document in enumerate(documents)]
 
 
@@ -171,8 +187,14 @@ def _ranking(
 ) -> Ranking:
     best = (docs if job.ranking is None else job.ranking)[:top_n]
     hits = tuple(
-        Hit(int(doc.id), rank, job.known.get(Rate(doc)), given[int(doc.id)])
+        Hit(int(doc.id), rank, _score(job, doc), given[int(doc.id)])
         for rank, doc in enumerate(best, 1)
     )
     answers = Counter({status.value: job.statuses[status] for status in Status})
     return Ranking(hits, job.calls, job.rounds, job.usage, dict(answers), job.error)
+
+
+def _score(job: Job[Query, list[Doc]], doc: Doc) -> float | None:
+    """The rating of a document; None where it has none, or one that could not be read."""
+    score = job.known.get(Rate(doc))
+    return score if score is not None and math.isfinite(score) else None
