@@ -35,12 +35,16 @@ def labels(model: str) -> dict[str, str]:
     from rerank.engines.checkpoints import tokenizer
     from rerank.engines.tokens import Tokens
 
-    tokens = Tokens(tokenizer(model))
+    loaded = tokenizer(model)
+    tokens = Tokens(loaded)
     verdicts = {}
     for name in files.names("prompts"):
         prompt = read_prompt(name)
         if prompt.reader.wants is Labels:
             request = prompt.wording(Query("q", "check"), sample(prompt.asks, WIDTH)).request
+            if request.chat and not loaded.chat_template:
+                verdicts[name] = "its tokenizer has no chat template"
+                continue
             try:
                 tokens.label_ids(request)
                 verdicts[name] = "ok"
@@ -53,7 +57,8 @@ def report(found: dict[str, Any]) -> str:
     """The findings as lines for a person."""
     lines = [f"python {found['python']}", "", "extras"]
     for name, missing in found["extras"].items():
-        lines.append(f"  {name:<12} {'ok' if not missing else 'missing ' + ', '.join(missing)}")
+        mend = f"lacks {', '.join(missing)}; run: pip install 'rerank-pipeline[{name}]'"
+        lines.append(f"  {name:<12} {mend if missing else 'ok'}")
     lines += ["", "engines"]
     lines += [
         f"  {name:<12} {'ok' if works else 'not installed'}"
