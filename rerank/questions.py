@@ -1,7 +1,8 @@
 """What a strategy may ask, and how it asks.
 
 A strategy is a generator: it yields a batch of questions, is sent their answers in the same
-order, and returns a ranking. It never learns who answers, or for which query.
+order, and returns a ranking. It never learns who answers, or for which query. Answers may be
+remembered and given again: a strategy changes none of them.
 """
 
 from collections.abc import Generator, Iterable

@@ -8,15 +8,19 @@ nothing of what they mean.
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
-from rerank.errors import EngineError
+from rerank.errors import EngineError, UsageError
 from rerank.questions import Asking, Question
 from rerank.records import Answer, Status, Usage
 
 K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", contravariant=True)
 R = TypeVar("R")
+
+TICKETS = count()
+"""No two questions of a Python process share a ticket, so none gets an answer meant for another."""
 
 
 class Judge(Protocol[K_contra]):
@@ -34,8 +38,8 @@ class Judge(Protocol[K_contra]):
 class Job(Generic[K, R]):
     """A strategy in progress: the answers that its batch has so far, and what it cost.
 
-    `questions` were asked by the strategy, `calls` of them were sent to the judge; the memo
-    answered the rest. `rounds` are batches: how often the query had to wait.
+    `questions` were asked by the strategy, `calls` of them were sent to the judge, showing
+    `slots` documents; the memo answered the rest. `rounds` counts the batches that had to wait.
     """
 
     query: K
@@ -59,7 +63,6 @@ class Job(Generic[K, R]):
         batch = self.strategy.send(self.answers)  # type: ignore[arg-type]
         self.answers, self.missing = [None] * len(batch), len(batch)
         self.questions += len(batch)
-        self.rounds += bool(batch)
         return batch
 
     def receive(self, places: list[int], question: Question[Any], answer: Answer) -> None:
@@ -88,12 +91,14 @@ def drive(
     No query is begun while `at_once` questions are out; those begun go on first. With `memo`, a
     question that a query has asked before, its documents in the same order, is answered from
     memory. A failed answer raises `EngineError`; with `on_error="keep"` it ends its job instead,
-    without a ranking and with the error.
+    without a ranking and with the error. A drive that is given up may leave questions with the
+    judge; their answers mean nothing to the next one.
     """
+    if at_once < 1 or on_error not in ("raise", "keep"):
+        raise UsageError(f"at_once is 1 or more, on_error raise or keep: not {at_once}, {on_error}")
     waiting = iter(strategies)
     ready: deque[Job[K, R]] = deque()
     out: dict[Hashable, tuple[Job[K, R], list[int], Question[Any]]] = {}
-    issued = 0
     more = True
     while more or ready or out:
         while ready or (more and len(out) < at_once):
@@ -108,12 +113,14 @@ def drive(
                 yield job
                 continue
             for question, places in _unknown(job, batch, memo):
-                out[issued] = job, places, question
-                judge.submit(issued, job.query, question)
-                issued += 1
+                new = next(TICKETS)
+                out[new] = job, places, question
+                judge.submit(new, job.query, question)
             if not job.missing:
                 ready.append(job)
         for ticket, answer in judge.poll() if out else ():
+            if ticket not in out:
+                continue  # it was asked by a drive that was given up
             job, places, question = out.pop(ticket)
             if job.error:
                 continue
@@ -146,6 +153,7 @@ def _unknown(
         else:
             fresh.setdefault(question if memo else place, (question, []))[1].append(place)
     job.calls += len(fresh)
+    job.rounds += bool(fresh)
     job.slots += sum(len(question.documents) for question, _ in fresh.values())
     return list(fresh.values())
 
