@@ -36,18 +36,16 @@ class Reader:
     fixed_labels: bool = False
 
 
-def answer_text(reply: Reply) -> str | None:
-    """What was said after thinking, inside <answer> if there is one; None if it is still thinking.
+def answer_text(reply: Reply) -> str:
+    """What was said after thinking, inside <answer> if there is one; nothing if it still thinks.
 
     algorithms.md section 2.2; a reply that is cut off inside <think> has no answer.
     """
-    text = reply.text
-    if "</think>" in text:
-        text = text.rsplit("</think>", 1)[1]
-    elif "<think>" in text:
-        return None
-    found = re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)
-    return found[-1] if found else text
+    said = reply.text.rpartition("</think>")[2]
+    if "<think>" in said:
+        return ""
+    _, opened, answer = said.rpartition("<answer>")
+    return answer.partition("</answer>")[0] if opened else said
 
 
 def read_permutation(reply: Reply, labels: Sequence[str]) -> Reading:
@@ -57,24 +55,34 @@ def read_permutation(reply: Reply, labels: Sequence[str]) -> Reading:
     (algorithms.md section 2.2): repaired. No identifier at all: unreadable, the old order.
     """
     places = {label: place for place, label in enumerate(labels)}
-    said = [places[name] for name in _identifiers(answer_text(reply), labels) if name in places]
-    order = list(dict.fromkeys(said))
-    if not order and labels:
+    named = _identifiers(_plain(answer_text(reply)), all(map(str.isdecimal, labels)))
+    order = list(dict.fromkeys(places[name] for name in named if name in places))
+    if labels and not order:
         return Reading(list(range(len(labels))), Status.UNREADABLE)
-    whole = len(said) == len(order) == len(labels)
     missing = [place for place in range(len(labels)) if place not in set(order)]
+    whole = len(named) == len(order) == len(labels)
     return Reading(order + missing, Status.OK if whole else Status.REPAIRED)
 
 
-def _identifiers(text: str | None, labels: Sequence[str]) -> list[str]:
-    """What looks like an identifier, as the labels spell it."""
-    plain = unicodedata.normalize("NFKC", text or "")
-    if all(label.isdecimal() for label in labels):
-        found = re.findall(r"\[\s*(\d{1,6})\s*\]", plain) or re.findall(r"\d{1,6}", plain)
-        return [str(int(number)) for number in found]
-    bracketed = re.findall(r"\[\s*([A-Za-z]{1,2})\s*\]", plain)
-    chain = re.search(r"\b[A-Z]{1,2}(?:\s*[>,]\s*[A-Z]{1,2})*\b", plain)
-    return [name.upper() for name in bracketed] or re.findall(r"[A-Z]+", chain[0] if chain else "")
+def _plain(text: str) -> str:
+    """With ordinary letters and digits for full-width, circled and raised ones."""
+    return "".join(str(unicodedata.digit(c, c)) for c in unicodedata.normalize("NFKC", text))
+
+
+def _identifiers(text: str, numbers: bool) -> list[str]:
+    """Those in brackets; where there are none the longest list, or all that was said.
+
+    A bare number or letter in prose names no passage: "the 2 best", "I think", "BAC".
+    """
+    one = r"\d{1,6}" if numbers else "[A-Za-z]"
+    if not (named := re.findall(rf"\[\s*({one})\s*\]", text)):
+        text = re.sub(r"(?m)^[ \t]*\d+[.)][ \t]+", "", text)  # the numbers of a numbered list
+        one = r"\b\d{1,6}\b" if numbers else r"\b[A-Z]\b"
+        many = rf"{one}(?:[\s>,=\"'()\[\]]+(?:(?i:passage|document)\s+)?{one})*"
+        named = max((re.findall(one, m[0]) for m in re.finditer(many, text)), key=len, default=[])
+        if len(named) == 1 and text.strip(" \n.:*\"'()") != named[0]:
+            return []
+    return [str(int(name)) if numbers else name.upper() for name in named]
 
 
 def read_label_order(reply: Reply, labels: Sequence[str]) -> Reading:
@@ -89,22 +97,31 @@ def read_label_order(reply: Reply, labels: Sequence[str]) -> Reading:
 
 
 def read_picked_label(reply: Reply, labels: Sequence[str]) -> Reading:
-    """The label that was written, alone or first on its line: its place gets all the weight.
+    """The label that was written: its place gets all the weight.
 
-    "A passage about ..." picks nothing: there no place gets any weight, and it is unreadable.
+    It stands alone or first on its line, or it is the only one that is called a passage. "A
+    passage about ..." picks nothing: there no place gets any weight, and it is unreadable.
     """
-    spoken = unicodedata.normalize("NFKC", answer_text(reply) or "").strip()
-    spoken = re.sub(r"^(passage|document)\b[\s:]*", "", spoken, flags=re.IGNORECASE)
-    found = re.match(r"[\[(\"'*]*([A-Za-z]|\d{1,6})[\])\"'*]*(?:[.,:;!]|\n|$)", spoken)
-    names = [label.strip().upper() for label in labels]
-    if found and found[1].upper() in names:
-        return Reading([float(name == found[1].upper()) for name in names])
+    names = [label.strip().casefold() for label in labels]
+    picked = _picked(_plain(answer_text(reply)).strip(), labels)
+    if picked in names:
+        return Reading([float(name == picked) for name in names])
     return Reading([0.0] * len(labels), Status.UNREADABLE)
+
+
+def _picked(text: str, labels: Sequence[str]) -> str | None:
+    one = "|".join(re.escape(label.strip()) for label in labels)
+    bare = re.sub(r"^(passage|document|answer)\b[\s:]*", "", text, flags=re.IGNORECASE)
+    alone = re.match(rf"[\[(\"'*]*({one})[\])\"'*]*(?:[.,:;!]|\n|$)", bare, re.IGNORECASE)
+    called = set(re.findall(rf"\b(?i:passage|document)[\s:\[(\"'*]+({one})\b", text))
+    if alone or len(called) == 1:
+        return (alone[1] if alone else called.pop()).casefold()
+    return None
 
 
 def read_label_weights(reply: Reply, labels: Sequence[str]) -> Reading:
     """The labels' probabilities, as a distribution over the labels alone."""
-    if not _complete(reply, len(labels)):
+    if not labels or not _complete(reply, len(labels)):
         return Reading([0.0] * len(labels), Status.UNREADABLE)
     return Reading(_softmax(reply.scores))
 
