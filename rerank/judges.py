@@ -5,16 +5,21 @@ or what comes next.
 """
 
 import random
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from rerank.engines import Engine
 from rerank.errors import EngineError
 from rerank.prompts import Prompt, Wording, sample
 from rerank.questions import Compare, Order, Pick, Question, Rate
-from rerank.records import Answer, Doc, Query, Status, Usage
+from rerank.records import Answer, Query, Status, Usage
 from rerank.wants import Reply
+
+BYTES_A_TOKEN = 4
+"""A little less than in English, to leave out rather too little; another try mends that."""
 
 
 class Oracle:
@@ -45,45 +50,47 @@ class Oracle:
         return answered
 
     def _answer(self, query: Query, question: Question[Any]) -> Any:
-        gain = self._gain(query, question)
+        gains = self._gains(query, question)
         match question:
-            case Rate(doc):
-                return gain(doc)
-            case Compare(a, b):
-                first, second = gain(a) + self.bias, gain(b)
-                return 0.5 if first == second else float(first > second)
-            case Pick(docs):
-                return [gain(doc) + self.bias * (place == 0) for place, doc in enumerate(docs)]
+            case Rate():
+                return gains[0]
+            case Compare():
+                return 0.5 if gains[0] == gains[1] else float(gains[0] > gains[1])
+            case Pick():
+                return gains
             case Order(docs):
-                gains = {doc: gain(doc) for doc in docs}
-                gains[docs[0]] += self.bias
-                return sorted(docs, key=gains.__getitem__, reverse=True)
+                places = sorted(range(len(docs)), key=gains.__getitem__, reverse=True)
+                return [docs[place] for place in places]
         raise TypeError(f"the oracle was asked {question!r}")
 
-    def _gain(self, query: Query, question: Question[Any]) -> Callable[[Doc], float]:
+    def _gains(self, query: Query, question: Question[Any]) -> list[float]:
+        """What each document of a question seems to be worth."""
         grades = self.qrels.get(query.id, {})
-        if not self.noise:
-            return lambda doc: grades.get(doc.id, 0)
-        ids = [part.id for part in question.documents]
-        chance = random.Random(f"{self.seed} {query.id} {type(question).__name__} {ids}")
-        return lambda doc: grades.get(doc.id, 0) + chance.gauss(0, self.noise)
+        ids = [doc.id for doc in question.documents]
+        gains: list[float] = [grades.get(name, 0) for name in ids]
+        if self.noise:
+            chance = random.Random(f"{self.seed} {query.id} {type(question).__name__} {ids}")
+            gains = [gain + chance.gauss(0, self.noise) for gain in gains]
+        if len(gains) > 1:
+            gains[0] += self.bias
+        return gains
 
 
 @dataclass(slots=True)
 class _Asked:
-    """A question that is out, as it was last worded."""
+    """A question that is out, as it was last worded, and what its tries have cost."""
 
     query: Query
     question: Question[Any]
     wording: Wording
-    usage: Usage
+    usage: Usage = field(default_factory=Usage)
 
 
 class LLMJudge:
     """Words each question with a prompt, has an engine reply, reads the answer back.
 
-    A prompt that is too long for the model is worded again with shorter passages, all cut to
-    the same number of words, until it fits (algorithms.md section 2.5).
+    A prompt that is too long for the model is worded again with shorter passages, the longest
+    cut to the same number of words, until it fits (algorithms.md section 2.5).
     """
 
     def __init__(self, prompt: Prompt, engine: Engine) -> None:
@@ -105,15 +112,24 @@ class LLMJudge:
     def submit(self, ticket: Hashable, query: Query, question: Question[Any]) -> None:
         """Word the question and send it off."""
         wording = self.prompt.wording(query, question)
-        self._asked[ticket] = _Asked(query, question, wording, Usage())
+        self._asked[ticket] = _Asked(query, question, wording)
         self.engine.submit(ticket, wording.request)
 
     def poll(self) -> Iterable[tuple[Hashable, Answer]]:
-        """Answers to whatever the engine has finished; what was too long goes out again."""
-        for ticket, reply in self.engine.poll():
-            if reply.overflow and self._shorten(ticket, reply.overflow):
-                continue
-            yield ticket, self._answer(self._asked.pop(ticket), reply)
+        """Answers to whatever the engine has finished; what was too long goes out again.
+
+        Raises EngineError for an engine that has nothing to say to what it was asked.
+        """
+        replies = list(self.engine.poll())
+        if self._asked and not replies:
+            raise EngineError(
+                f"engine {self.engine.name} gave no reply to {len(self._asked)} requests"
+            )
+        return [
+            (ticket, self._answer(self._asked.pop(ticket), reply))
+            for ticket, reply in replies
+            if not (reply.overflow and self._shorten(ticket, reply))
+        ]
 
     def _answer(self, asked: _Asked, reply: Reply) -> Answer:
         usage, wording = asked.usage + reply.usage, asked.wording
@@ -124,13 +140,24 @@ class LLMJudge:
         value, status = self.prompt.read(reply, asked.question)
         return Answer(value, status, usage, truncated, cut)
 
-    def _shorten(self, ticket: Hashable, overflow: int) -> bool:
-        """Send the question again with passages of fewer words; false if none is left."""
+    def _shorten(self, ticket: Hashable, reply: Reply) -> bool:
+        """Send the question again with about half of its words or more; false if none is left."""
         asked = self._asked[ticket]
-        if (longest := asked.wording.longest) == 0:
+        words = asked.wording.words
+        if not (total := sum(words)):
             return False
-        fewer = max(1, overflow * 3 // (4 * max(len(asked.question.documents), 1)))
-        words = max(0, longest - fewer)
-        asked.wording = self.prompt.wording(asked.query, asked.question, words)
+        fewer = ceil(reply.overflow * BYTES_A_TOKEN * total / asked.wording.size)
+        limit = _limit(words, total - min(fewer, ceil(total / 2)))
+        asked.wording = self.prompt.wording(asked.query, asked.question, limit)
+        asked.usage += reply.usage
         self.engine.submit(ticket, asked.wording.request)
         return True
+
+
+def _limit(words: Sequence[int], left: int) -> int:
+    """The most words for each passage that leave at most `left` in all, so the longest give way."""
+
+    def shown(limit: int) -> int:
+        return sum(min(count, limit) for count in words)
+
+    return bisect_right(range(max(words)), left, key=shown) - 1

@@ -20,16 +20,18 @@ CONTROL = (
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # kana, CJK ideographs, hangul
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,40}}")
 IDENTIFIER = re.compile(r"\[\s*(\d+|[A-Z]{1,2})\s*\]")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 HEADING = re.compile(r"\b(Passage|Document)\s+(\d+|[A-Z])\s*:")
 
 
 class Passage(NamedTuple):
-    """What is shown of a document: `words` of it, after `cut` were left out."""
+    """What is shown of a document: `words` of it, in `size` bytes, after `cut` were left out."""
 
     text: str
     title: str
     content: str
     words: int
+    size: int
     cut: int
 
 
@@ -42,17 +44,23 @@ def passage(doc: Doc, limit: int, control: tuple[str, ...] = CONTROL) -> Passage
     title, text = clean(doc.title, control), clean(doc.text, control)
     whole = f"Title: {title} Content: {text}" if title else text
     content, words, cut = _first_words(whole, limit)
-    return Passage(_first_words(text, limit)[0], title, content, words, cut)
+    text, title = _first_words(text, limit)[0], _first_words(title, limit)[0]
+    return Passage(text, title, content, words, len(content.encode()), cut)
 
 
 def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
-    """One line, no control tokens, and nothing that looks like an identifier of a prompt."""
-    text = " ".join(text.split())
+    """One line, harmless, and nothing in it that looks like an identifier of a prompt."""
+    text = IDENTIFIER.sub(r"(\1)", harmless(" ".join(text.split()), control))
+    return HEADING.sub(r"\1 (\2)", text)
+
+
+def harmless(text: str, control: tuple[str, ...] = CONTROL) -> str:
+    """No control characters and no control tokens; nothing that cannot be written as UTF-8."""
+    text = UNPRINTABLE.sub(" ", text)
     for token in control:
         if token in text:
             text = text.replace(token, f"{token[0]} {token[1:]}")
-    text = IDENTIFIER.sub(r"(\1)", text)
-    return HEADING.sub(r"\1 (\2)", text)
+    return text
 
 
 def _first_words(text: str, limit: int) -> tuple[str, int, int]:

@@ -5,7 +5,8 @@ text to the template, identifiers and control tokens in them are rewritten, line
 spaces.
 """
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import ascii_uppercase
@@ -17,7 +18,7 @@ import pydantic
 
 from rerank import files
 from rerank.errors import InputError, UsageError
-from rerank.passages import CONTROL, clean, passage
+from rerank.passages import CONTROL, clean, harmless, passage
 from rerank.questions import Compare, Order, Pick, Question, Rate
 from rerank.readers import READERS, Reader, Reading
 from rerank.records import Doc, Query
@@ -55,12 +56,16 @@ class Shown(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """A rendered question; `truncated` passages lost `cut` words in all."""
+    """A rendered question: the words that each passage shows, the bytes that all of them take.
+
+    `truncated` passages lost `cut` words in all.
+    """
 
     request: Request
-    truncated: int
-    cut: int
-    longest: int  # words of the longest passage shown
+    words: tuple[int, ...] = ()
+    size: int = 0
+    truncated: int = 0
+    cut: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Prompt:
 
     def guarding(self, control: Sequence[str]) -> "Prompt":
         """The same wording, keeping these control tokens of a model out of its fields as well."""
-        return replace(self, control=tuple(dict.fromkeys([*CONTROL, *control])))
+        return replace(self, control=tuple(dict.fromkeys([*CONTROL, *filter(None, control)])))
 
     def labels(self, count: int) -> tuple[str, ...]:
         """The label of each of `count` documents, or the fixed answers that the prompt offers."""
@@ -105,8 +110,16 @@ class Prompt:
         return tuple(ascii_uppercase[:count])
 
     def wording(self, query: Query, question: Question[Any], words: int | None = None) -> Wording:
-        """Render a question, each passage cut to `words` words (the prompt's own, if None)."""
+        """Render a question, each passage cut to `words` words (the prompt's own, if None).
+
+        A pair for a scoring model is not worded and not cut; the model does that itself.
+        """
+        if not isinstance(question, self.asks):
+            given, asks = type(question).__name__, self.asks.__name__
+            raise UsageError(f"prompt {self.name} asks {asks}, and the strategy {given}")
         docs = question.documents
+        if self.reader.wants is Pair:
+            return Wording(Request((), self._pair(query, docs[0])))
         labels = self.labels(len(docs))
         limit = self.file.words if words is None else words
         passages = [passage(doc, limit, self.control) for doc in docs]
@@ -115,20 +128,21 @@ class Prompt:
             Shown(label, p.text, p.title, p.content)
             for label, p in zip(each, passages, strict=True)
         ]
-        fields = _fields(question, clean(query.text, self.control), shown)
-        want = self._want(query, docs, labels)
-        request = Request(self._messages(fields), want, self.file.prefill, self.file.chat)
-        return Wording(
-            request,
-            truncated=sum(p.cut > 0 for p in passages),
-            cut=sum(p.cut for p in passages),
-            longest=max((p.words for p in passages), default=0),
-        )
+        asked = clean(query.text, self.control)
+        messages = self._messages(_fields(question, asked, shown))
+        request = Request(messages, self._want(asked, labels), self.file.prefill, self.file.chat)
+        words_shown, size = tuple(p.words for p in passages), sum(p.size for p in passages)
+        cut = [p.cut for p in passages if p.cut]
+        return Wording(request, words_shown, size, len(cut), sum(cut))
 
     def read(self, reply: Reply, question: Question[Any]) -> Reading:
-        """The answer that a reply gives to a question, in the documents it was asked about."""
+        """The answer that a reply gives to a question, in the documents it was asked about.
+
+        What was put in the model's mouth is part of what it said.
+        """
         docs = question.documents
-        reading = self.reader.read(reply, self.labels(len(docs)))
+        said = replace(reply, text=self.file.prefill + reply.text)
+        reading = self.reader.read(said, self.labels(len(docs)))
         if isinstance(question, Order):
             return Reading([docs[place] for place in reading.value], reading.status)
         return reading
@@ -136,21 +150,29 @@ class Prompt:
     def _messages(self, fields: dict[str, Any]) -> tuple[Message, ...]:
         turns = [("system", self.file.system), ("user", self.file.user)]
         return tuple(
-            Message(role, self._template(role, text).render(fields)) for role, text in turns if text
+            Message(role, self._rendered(role, text, fields)) for role, text in turns if text
         )
+
+    def _rendered(self, role: str, text: str, fields: dict[str, Any]) -> str:
+        try:
+            return self._template(role, text).render(fields)
+        except Exception as wrong:  # a template can do anything
+            raise _mistake(self.name, role, text, wrong, fields) from None
 
     def _template(self, role: str, text: str) -> jinja2.Template:
         if role not in self._templates:
             self._templates[role] = _JINJA.from_string(text)
         return self._templates[role]
 
-    def _want(self, query: Query, docs: Sequence[Doc], labels: tuple[str, ...]) -> Want:
-        if self.reader.wants is Pair:
-            return Pair(query.text, f"{docs[0].title} {docs[0].text}".strip())
+    def _pair(self, query: Query, doc: Doc) -> Pair:
+        whole = f"{doc.title} {doc.text}".strip()
+        return Pair(harmless(query.text, self.control), harmless(whole, self.control))
+
+    def _want(self, query: str, labels: tuple[str, ...]) -> Want:
         if self.reader.wants is Labels:
             return Labels(tuple(self.file.before_label + label for label in labels))
         if self.reader.wants is Likelihood:
-            return Likelihood(query.text)
+            return Likelihood(query)
         seed = self.seed if self.temperature else None
         limit = self.file.max_tokens or sum(len(f"[{label}] > ") for label in labels)
         return Text(limit, self.file.stop, self.temperature, seed)
@@ -162,15 +184,8 @@ def read_prompt(name: str) -> Prompt:
     Raises InputError with the file and the line or key: bad TOML, an unknown key or reader, a
     template that does not compile or that names a field which its question does not have.
     """
-    path = files.find("prompts", name)
-    prompt = _checked(name, path)
-    try:
-        prompt.wording(Query("q", "query"), sample(prompt.asks, 2))
-    except jinja2.UndefinedError as wrong:
-        has = _FIELDS[prompt.file.asks]
-        raise InputError.at(path, None, f"{wrong}; this prompt has {has}") from None
-    except jinja2.TemplateError as wrong:
-        raise InputError.at(path, None, f"template: {wrong}") from None
+    prompt = _checked(name, files.find("prompts", name))
+    prompt.wording(Query("q", "query"), sample(prompt.asks, 2))
     return prompt
 
 
@@ -198,6 +213,8 @@ def _checked(name: str, path: Path) -> Prompt:
         )
     if not file.user and reader.wants is not Pair:
         raise InputError.at(path, None, "key 'user' is missing or empty")
+    if file.user + file.system and reader.wants is Pair:
+        raise InputError.at(path, None, f"reader {file.reads!r} takes no 'user' and no 'system'")
     if not _labels_fit(file, reader):
         wanted = (
             "two labels, distinct" if file.asks in ("Rate", "Compare") else "numbers or letters"
@@ -210,7 +227,8 @@ def _labels_fit(file: PromptFile, reader: Reader) -> bool:
     if reader.wants not in (Labels, Text):
         return True
     if file.asks in ("Rate", "Compare"):
-        return isinstance(file.labels, list) and len(set(file.labels)) == len(file.labels) == 2
+        labels = [label.strip() for label in file.labels if label.strip()]
+        return isinstance(file.labels, list) and len(set(labels)) == len(file.labels) == 2
     return isinstance(file.labels, str)
 
 
@@ -223,8 +241,22 @@ def _fields(question: Question[Any], query: str, shown: Sequence[Shown]) -> dict
     return {"query": query, "docs": shown}
 
 
-_FIELDS = {"Rate": "query, doc", "Compare": "query, a, b"}
-_FIELDS |= dict.fromkeys(("Pick", "Order"), "query, docs")
+def _mistake(
+    name: str, key: str, text: str, wrong: Exception, fields: Mapping[str, Any]
+) -> InputError:
+    """What a template did wrong, and on which line of its file if Jinja says where."""
+    path = files.find("prompts", name)
+    before, verbatim, _ = path.read_text(encoding="utf-8").partition(text)
+    trace = traceback.extract_tb(wrong.__traceback__)
+    lines = [step.lineno for step in trace if step.filename == "<template>" and step.lineno]
+    inside = getattr(wrong, "lineno", None) or (lines[-1] if lines else None)
+    line = before.count("\n") + inside if verbatim and inside else None
+    said = " ".join((getattr(wrong, "message", None) or str(wrong)).split())
+    if isinstance(wrong, jinja2.UndefinedError):
+        said = f"{said}; this prompt has {', '.join(fields)}"
+    return InputError.at(path, line, f"key {key!r}: {said}")
+
+
 _JINJA = jinja2.sandbox.SandboxedEnvironment(
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
 )

@@ -1,0 +1,58 @@
+"""A scripted engine: it replies what a function says, in any order, and keeps every request."""
+
+import random
+from math import ceil
+
+from rerank.wants import Labels, Likelihood, Pair, Reply, Text
+
+
+class ScriptedEngine:
+    """Replies `reply(request)`; at most `at_once` replies a poll, chosen by `seed` if there is one.
+
+    `limit` is its context in tokens, of `bytes_a_token` bytes each: a longer one overflows.
+    """
+
+    name = "scripted"
+
+    def __init__(
+        self,
+        reply,
+        *,
+        wants=(Text, Labels, Likelihood, Pair),
+        special_tokens=(),
+        limit=None,
+        bytes_a_token=4.0,
+        at_once=None,
+        seed=None,
+    ):
+        self.reply, self.wants, self.special_tokens = reply, wants, special_tokens
+        self.limit, self.bytes_a_token = limit, bytes_a_token
+        self.at_once, self.chance = at_once, random.Random(seed) if seed is not None else None
+        self.requests, self.checked, self.out = [], [], []
+
+    def check(self, request):
+        self.checked.append(request)
+
+    def submit(self, ticket, request):
+        self.requests.append(request)
+        self.out.append((ticket, request))
+
+    def poll(self):
+        """Replies one by one, so that whoever reads them may submit in between."""
+        if self.chance:
+            self.chance.shuffle(self.out)
+        for _ in range(min(self.at_once or len(self.out), len(self.out))):
+            ticket, request = self.out.pop(0)
+            yield ticket, self.answered(request)
+
+    def close(self):
+        self.out.clear()
+
+    def answered(self, request):
+        if self.limit is not None and (over := self.tokens(request) - self.limit) > 0:
+            return Reply(overflow=over)
+        return self.reply(request)
+
+    def tokens(self, request):
+        size = sum(len(message.content.encode()) for message in request.messages)
+        return ceil(size / self.bytes_a_token)
