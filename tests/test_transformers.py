@@ -161,7 +161,7 @@ def test_likelihood_sums_the_continuations_tokens(engine, plain):
 
 def test_a_continuation_that_merges_with_the_prompt_is_an_error(engine):
     request = raw("Question: a", Likelihood("nswer"))
-    with pytest.raises(EngineError, match="merges with the last token"):
+    with pytest.raises(EngineError, match="does not start with a token of its own"):
         engine.check(request)
     engine.submit("ticket", request)
     [(ticket, reply)] = engine.poll()

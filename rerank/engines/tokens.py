@@ -5,10 +5,12 @@ imports none.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rerank.engines import LabelError
-from rerank.wants import Labels, Request
+from rerank.errors import EngineError
+from rerank.wants import Labels, Likelihood, Request
 
 
 class Tokens:
@@ -59,6 +61,22 @@ class Tokens:
             self._labels[key] = self._verified(text, want.labels, not request.chat)
         return self._labels[key]
 
+    def continued(self, request: Request) -> tuple[list[int], int]:
+        """The prompt and the continuation after it as one list of ids, and where the second starts.
+
+        Refused with `EngineError` where the two would share a token: then it has no likelihood.
+        """
+        want = request.want
+        assert isinstance(want, Likelihood)
+        prompt = self.ids(request)
+        whole = self.ids(replace(request, prefill=request.prefill + want.continuation))
+        if not prompt or whole[: len(prompt)] != prompt:
+            raise EngineError(
+                f"for this model's tokenizer, {want.continuation[:20]!r} does not start with a"
+                " token of its own after the prompt, so it has no likelihood there"
+            )
+        return whole, len(prompt)
+
     def _verified(self, text: str, labels: Sequence[str], special: bool) -> tuple[int, ...]:
         prefix = self._encode(text, special)
         found: dict[int, str] = {}
@@ -69,8 +87,9 @@ class Tokens:
                     f"label {label!r} is not one token of its own after {text[-12:]!r}"
                     " for this model's tokenizer"
                 )
-            if (other := found.setdefault(ids[-1], label)) != label:
-                raise LabelError(f"labels {other!r} and {label!r} are the same token")
+            if ids[-1] in found:
+                raise LabelError(f"labels {found[ids[-1]]!r} and {label!r} are the same token")
+            found[ids[-1]] = label
         return tuple(found)
 
     def _encode(self, text: str, special: bool) -> list[int]:

@@ -13,13 +13,14 @@ import os
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import lru_cache, partial
 from itertools import count
 from math import fsum, isfinite, nan
 from threading import Thread
 from typing import Any, TypeAlias
 
+from rerank.engines import beside_numba
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError, extra
 from rerank.records import Usage
@@ -123,9 +124,9 @@ class VLLM:
                 label_ids = self._tokens.label_ids(request)
                 params = _params(**SCORING, logprob_token_ids=label_ids)
                 return self._tokens.ids(request), params, partial(_scored, label_ids)
-            case Likelihood(continuation):
+            case Likelihood():
                 # Such a prompt is read whole: from the prefix cache it would have no scores.
-                ids, start = self._continued(request, continuation)
+                ids, start = self._tokens.continued(request)
                 return ids, _params(**SCORING, prompt_logprobs=0), partial(_summed, start)
         raise EngineError("vLLM scores no pairs of query and document; use a scorer for them")
 
@@ -144,17 +145,6 @@ class VLLM:
         return _params(
             max_tokens=want.max_tokens, stop=want.stop, temperature=want.temperature, seed=seed
         )
-
-    def _continued(self, request: Request, continuation: str) -> tuple[list[int], int]:
-        """The prompt with its continuation, and where the continuation starts."""
-        prompt = self._tokens.ids(request)
-        whole = self._tokens.ids(replace(request, prefill=request.prefill + continuation))
-        if not prompt or whole[: len(prompt)] != prompt:
-            raise EngineError(
-                f"for this model's tokenizer, {continuation[:20]!r} does not start with a token"
-                " of its own after the prompt, so it has no likelihood there"
-            )
-        return whole, len(prompt)
 
 
 def _reply(output: Any, read: Reader) -> Reply:
@@ -220,6 +210,7 @@ def _start(options: dict[str, Any], in_process: bool | None) -> Any:
         os.environ.setdefault(name, value)
     with _stdout_on_stderr():
         extra("vllm", "vllm")
+        beside_numba.hide_dict()
         given = _given(options)
         if in_process is not None or SEPARATE not in os.environ:
             inside = _on_a_cpu() if in_process is None else in_process
