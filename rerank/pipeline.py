@@ -9,7 +9,7 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -27,7 +27,7 @@ from rerank.evaluate import Scores, evaluate, parse
 from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
 from rerank.recipes import Recipe, Suite
-from rerank.records import Query, Run
+from rerank.records import Doc, Query, Run
 from rerank.scheduler import Judge, drive
 from rerank.tasks import Task, load_tasks, suite_of
 
@@ -46,8 +46,9 @@ class Reranked(NamedTuple):
 
 
 def check(recipe: Recipe) -> Suite:
-    """The recipe's suite, once its strategy, options, prompt and measures are known to exist."""
-    strategy_of(recipe.row)
+    """The recipe's suite, once its strategy, options, prompt and measures are known to work."""
+    two = [Doc("1", "a document"), Doc("2", "another")]
+    expect(recipe.row, {Query("1", "a query"): two}, worded=recipe.needs_model)
     suite = suite_of(recipe)
     for measure in suite.measures:
         parse(measure)
@@ -197,8 +198,11 @@ def _mean(datasets: dict[str, Any], part: str) -> dict[str, float]:
 
 
 def _versions() -> dict[str, str]:
-    installed = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
-    return {part: importlib.metadata.version(part) for part in PARTS if part in installed}
+    versions = {}
+    for part in PARTS:
+        with suppress(importlib.metadata.PackageNotFoundError):  # it took no part in this
+            versions[part] = importlib.metadata.version(part)
+    return versions
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
