@@ -15,7 +15,6 @@ TWENTY = {Query("q", "a query"): [Doc(str(d), f"text {d}") for d in range(20)]}
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_asks_what_its_prompt_answers(name):
     cost = expect(METHODS[name], TWENTY)
-    assert cost.calls == (0 if name == "first-stage" else pytest.approx(cost.calls)) or cost.calls
     assert (cost.calls > 0) == (name != "first-stage") == (METHODS[name].prompt != "")
     assert (cost.prompt_tokens > 0) == (cost.calls > 0)
 
