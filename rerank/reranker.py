@@ -87,6 +87,8 @@ class Reranker:
         self._strategy, wording = strategy_of(self._row)
         if wording is None:
             raise UsageError(f"method {method} asks nothing, so it needs no reranker")
+        if on_error not in ("raise", "keep"):
+            raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
         name = choose(wording.reader.wants, base_url) if engine == "auto" else engine
         server = {"base_url": base_url, "api_key": api_key} if name == "http" else {}
         opened: Engine = open_engine(name, model, {**server, **(engine_options or {})})

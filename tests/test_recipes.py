@@ -96,10 +96,11 @@ def test_a_set_that_cannot_be_read_is_usage(read, change):
     "wrong",
     [
         "depth = 1.5", 'depth = "x"', "depth = -1", "limit = 0", "at_once = 0", 'memo = "maybe"',
-        "measures = 5", "measures = []", "measures = [1]", "options = 5", "first = 3",
-        "bm25.k1 = -1", "bm25.b = 2", "bm25.c = 2", "oracle.noise = -1", "oracle.seed = 0.5", "sampling.top_p = 1",
-        "sampling.temperature = -1", "sampling.max_tokens = 0", 'judge = "human"', 'engine = "tgi"',
-        'on_error = "skip"', "engine_options = []", "base_url = 8000", "strategy = 1", "nope = 1",
+        "measures = 5", "measures = []", "measures = [1]", "options = 5", "first = 3", "nope = 1",
+        "bm25.k1 = -1", "bm25.b = 2", "bm25.c = 2", "oracle.noise = -1", "oracle.seed = 0.5",
+        "sampling.top_p = 1", "sampling.temperature = -1", "sampling.max_tokens = 0",
+        'judge = "human"', 'engine = "tgi"', 'on_error = "skip"', "engine_options = []",
+        "base_url = 8000", "strategy = 1",
     ],
 )  # fmt: skip
 def test_every_wrong_value_names_its_file_and_key(read, wrong, tmp_path):
