@@ -40,11 +40,13 @@ leaderboard: .venv/demo
 clean:
 	rm -rf .venv $(OUT) dist build
 
-# torch comes first and by pip, which takes a CPU build where pip is told of one; the rest by uv,
-# which resolves in seconds against the constraints and leaves torchvision out.
+# torch comes first, as a CPU build: from pip where it knows of one, else from where uv finds them.
+# The rest is resolved by uv against the constraints, without torchvision, in seconds.
 .venv/torch: constraints/cpu.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)+cpu" 2>.venv/torch.log \
+	  || $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu "$(TORCH)"
 	@touch $@
 
 .venv/demo: .venv/torch pyproject.toml
