@@ -756,6 +756,12 @@ def test_help_lists_the_verbs_and_loads_nothing_for_it():
     assert "typer" in loaded and not heavy & loaded
 
 
+def test_importing_rerank_loads_next_to_nothing():
+    code = "import sys; before = {*sys.modules}; import rerank; print(*{*sys.modules} - before)"
+    loaded = {module.split(".")[0] for module in command(code=code).stdout.split()}
+    assert "rerank" in loaded and not loaded - {"rerank", *sys.stdlib_module_names}
+
+
 def test_a_mistake_in_a_real_process_is_one_line_and_no_traceback(here):
     done = command("run", recipe("method = "))
     assert (done.returncode, done.stdout) == (4, "")
