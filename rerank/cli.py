@@ -53,9 +53,12 @@ def main() -> None:
 
 @app.command()
 def run(
-    recipes: Annotated[list[Path], typer.Argument(help="Recipes, or folders with a recipe.toml.")],
+    recipes: Annotated[
+        list[Path], typer.Argument(help="Recipes, or folders with one.", metavar="RECIPE")
+    ],
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, as in options.k=5.")
+        list[str] | None,
+        typer.Option("--set", help="Change a key, as in options.k=5.", metavar="KEY=VALUE"),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N queries.")] = None,
     dry_run: Annotated[
@@ -92,9 +95,11 @@ def run(
 
 @app.command("eval")
 def evaluate(
-    run_files: Annotated[list[Path], typer.Argument(help="TREC runs, .gz too.", metavar="RUN...")],
+    run_files: Annotated[list[Path], typer.Argument(help="TREC runs, .gz too.", metavar="RUN")],
     qrels: Annotated[Path, typer.Option(help="Judgments: BEIR tsv or TREC qrels.")],
-    measures: Annotated[list[str] | None, typer.Option("-m", "--measure")] = None,
+    measures: Annotated[
+        list[str] | None, typer.Option("-m", "--measure", help="Such as ndcg@10, map or judged@5.")
+    ] = None,
     ties: Annotated[
         Ties, typer.Option(help="Equal scores: as the file has them, or by id as trec_eval.")
     ] = "auto",

@@ -16,7 +16,7 @@ from typing import Any
 from rerank.cost import Cost, expect, strategy_of
 from rerank.engines import Engine
 from rerank.engines.journal import Journal
-from rerank.engines.opening import choose, open_engine
+from rerank.engines.opening import ENGINES, choose, open_engine
 from rerank.errors import InputError, UsageError
 from rerank.judges import LLMJudge
 from rerank.methods import METHODS, Method
@@ -90,6 +90,8 @@ class Reranker:
         if on_error not in ("raise", "keep"):
             raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
         name = choose(wording.reader.wants, base_url) if engine == "auto" else engine
+        if name not in ENGINES:
+            raise UsageError(f"no engine {name!r}; there are: auto, {', '.join(ENGINES)}")
         server = {"base_url": base_url, "api_key": api_key} if name == "http" else {}
         opened: Engine = open_engine(name, model, {**server, **(engine_options or {})})
         self._engine = Journal(opened, Path(journal)) if journal else opened

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -450,6 +449,18 @@ def test_a_failed_answer_ends_the_run_with_5_and_the_same_command_goes_on(
     assert code == 0 and result["cost"]["calls"] == QUERIES * DOCS > len(asked)
 
 
+def test_a_server_that_is_not_there_or_no_server_is_one_line(fails, small):
+    text = SCORER.replace("scorer", "listwise")
+    code, err = fails("run", recipe(f'{text}base_url = "http://127.0.0.1:1/v1"\n'))
+    assert code == 5 and "mine.toml: no answer from http://127.0.0.1:1/v1" in err
+    code, err = fails("run", recipe(f'{text}base_url = "localhost"\n'))
+    assert code == 2 and "starts with http://" in err
+    code, err = fails("run", recipe(f'{text}base_url = "http://x"\nengine_options.wait = 1\n'))
+    assert code == 2 and "engine http has no option 'wait'; it takes: base_url" in err
+    code, err = fails("run", recipe(f'{SCORER}base_url = "http://127.0.0.1:1/v1"\n'))
+    assert code == 5 and "prompt pointwise/score wants Pair, but this engine serves Text" in err
+
+
 def test_with_keep_failed_queries_keep_their_order_are_listed_and_the_exit_code_is_7(
     rerank, small, monkeypatch
 ):
@@ -609,6 +620,7 @@ def test_rank_with_a_score_that_cannot_be_read_is_done_with_7_and_valid_json(
         (["latin.txt"], 4, "latin.txt:1: not UTF-8"),
         (["texts.txt", "--method", "nope"], 2, "no method 'nope'; there are: first-stage, scorer"),
         (["texts.txt", "--method", "first-stage"], 2, "method first-stage asks nothing"),
+        (["texts.txt", "--engine", "nope"], 2, "no engine 'nope'; there are: auto, vllm, http"),
     ],
 )
 def test_a_mistake_in_rank_is_one_line(fails, sky, arguments, code, says):
@@ -783,10 +795,8 @@ def test_a_strategy_of_the_users_own_is_found_in_the_folder_of_the_command(here,
     )
     path = recipe(f'{ORACLE}strategy = "turned:upside_down"\noptions.keep = 2\n')
     plain = recipe('dataset = "small"\nmethod = "first-stage"\n', "plain")
-    script = Path(sys.executable).with_name("rerank")
-    start = [script] if script.exists() else [sys.executable, "-m", "rerank.cli"]
-    done = subprocess.run([*start, "run", path, plain], capture_output=True, text=True,
-                          timeout=60, env={**os.environ, "PYTHONPATH": ""})  # fmt: skip
+    start = [sys.executable, "-P", "-m", "rerank.cli"]  # -P: as where the script `rerank` starts
+    done = subprocess.run([*start, "run", path, plain], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     ours, given = ([line[2] for line in ranked(f)][:DOCS] for f in ("mine", "plain"))
     assert ours == given[:2] + given[:1:-1]

@@ -207,6 +207,7 @@ def test_what_is_no_document_is_named(opened, docs, says):
             "has no option 'windw'; it takes: window",
         ),
         ({"method": "listwise", "options": {"window": "3"}}, "option window is '3'"),
+        ({"method": "listwise", "engine": "llama"}, "no engine 'llama'; there are: auto, vllm"),
     ],
 )
 def test_a_mistake_is_found_before_the_model_loads(opened, arguments, says):
