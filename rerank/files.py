@@ -15,6 +15,8 @@ M = TypeVar("M", bound=pydantic.BaseModel)
 PACKAGED = Path(str(files("rerank"))) / "_data"  # a wheel: put there by the build
 CHECKOUT = Path(__file__).resolve().parents[1]  # a checkout: the repository itself
 
+YAML = (".yaml", ".yml")
+
 _FOLDERS = {"prompts": "prompts", "suites": "eval/suites", "demo": "eval/demo"}
 
 
@@ -31,7 +33,7 @@ def names(kind: str) -> list[str]:
 
 def find(kind: str, name: str) -> Path:
     """A path is the user's file, a name is ours: `./mine.toml` or `pairwise/prp`."""
-    if name.endswith(".toml"):
+    if name.endswith((".toml", *YAML)):
         if Path(name).is_file():
             return Path(name)
         raise InputError.at(name, None, "no such file")

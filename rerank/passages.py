@@ -21,7 +21,7 @@ UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # kana, CJK ideographs, h
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,40}}")
 IDENTIFIER = re.compile(r"\[\s*(\d+|[A-Z]{1,2})\s*\]")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-HEADING = re.compile(r"\b(Passage|Document)\s+(\d+|[A-Z])\s*:")
+HEADING = re.compile(r"\b(Passage|Document|PASSAGE)\s*(\d+|(?<!\w)[A-Z])\s*[:=]")
 
 
 class Passage(NamedTuple):
@@ -36,13 +36,17 @@ class Passage(NamedTuple):
 
 
 @functools.lru_cache(maxsize=16384)
-def passage(doc: Doc, limit: int, control: tuple[str, ...] = CONTROL) -> Passage:
+def passage(
+    doc: Doc, limit: int, control: tuple[str, ...] = CONTROL, bare: bool = False
+) -> Passage:
     """The first `limit` words of a document; `content` has its title, as RankGPT writes it.
 
-    algorithms.md section 2.5: "Title: ... Content: ..." where there is a title.
+    algorithms.md section 2.5: "Title: ... Content: ..." where there is a title; `bare` leaves out
+    these two words.
     """
     title, text = clean(doc.title, control), clean(doc.text, control)
-    whole = f"Title: {title} Content: {text}" if title else text
+    named = f"{title} {text}" if bare else f"Title: {title} Content: {text}"
+    whole = named if title else text
     content, words, cut = _first_words(whole, limit)
     text, title = _first_words(text, limit)[0], _first_words(title, limit)[0]
     return Passage(text, title, content, words, len(content.encode()), cut)
@@ -59,7 +63,8 @@ def harmless(text: str, control: tuple[str, ...] = CONTROL) -> str:
     text = UNPRINTABLE.sub(" ", text)
     for token in control:
         if token in text:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
+            broken = 1 if not token.endswith(":") else len(token) - 1
+            text = text.replace(token, f"{token[:broken]} {token[broken:]}")
     return text
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rerank.questions import Compare, Order, Pick, Question, Rate
 from rerank.records import Status
-from rerank.wants import Labels, Pair, Reply, Text, Want
+from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text, Want
 
 
 class Reading(NamedTuple):
@@ -27,13 +27,14 @@ class Reading(NamedTuple):
 class Reader:
     """How to answer one kind of question: what is wanted of the engine, how its reply is read.
 
-    `labels` of a prompt: one for each document shown, or fixed ones such as Yes and No.
+    `fixed`: how many labels its prompts may offer, such as Yes and No; where it is None there is
+    one for each document shown.
     """
 
     asks: type[Question[Any]]
     wants: type[Want]
     read: Callable[[Reply, Sequence[str]], Reading]
-    fixed_labels: bool = False
+    fixed: range | None = None
 
 
 def answer_text(reply: Reply) -> str:
@@ -55,13 +56,50 @@ def read_permutation(reply: Reply, labels: Sequence[str]) -> Reading:
     (algorithms.md section 2.2): repaired. No identifier at all: unreadable, the old order.
     """
     places = {label: place for place, label in enumerate(labels)}
-    named = _identifiers(_plain(answer_text(reply)), all(map(str.isdecimal, labels)))
+    named = _identifiers(_plain(answer_text(reply)), _numbered(labels))
     order = list(dict.fromkeys(places[name] for name in named if name in places))
-    if labels and not order:
-        return Reading(list(range(len(labels))), Status.UNREADABLE)
-    missing = [place for place in range(len(labels)) if place not in set(order)]
     whole = len(named) == len(order) == len(labels)
+    return _completed(order, len(labels), whole)
+
+
+def read_selection(reply: Reply, labels: Sequence[str]) -> Reading:
+    """Some of the identifiers, the best first; that the others are missing is what was asked for.
+
+    TourRank: Chen et al. 2024, arXiv:2406.11678. The others follow in their old order; only what
+    is unknown or doubled makes it repaired.
+    """
+    places = {label: place for place, label in enumerate(labels)}
+    text = re.sub(r"(?i)\b(?:passages?|documents?)(?=\W)", "", _plain(answer_text(reply)))
+    named = _identifiers(text, _numbered(labels))
+    order = list(dict.fromkeys(places[name] for name in named if name in places))
+    return _completed(order, len(labels), len(named) == len(order))
+
+
+def read_rated_list(reply: Reply, labels: Sequence[str]) -> Reading:
+    """A number for each identifier, as in `{"[1]": 7, "[2]": 3}`; ties keep their old order.
+
+    GroupRank (arXiv:2511.11653) has its passages rated together. Those without a number go last,
+    repaired: a rating of zero would be made up.
+    """
+    one = r"\d{1,6}" if _numbered(labels) else "[A-Za-z]"
+    rated = rf'(?<![\w.])({one})\s{{0,3}}\]?"?\s{{0,3}}:\s{{0,3}}"?(-?\d{{1,6}}(?:\.\d{{1,6}})?)'
+    places = {label: place for place, label in enumerate(labels)}
+    said = re.findall(rated, _plain(answer_text(reply)))
+    ratings = {places[name]: float(number) for name, number in said if name in places}
+    order = sorted(ratings, key=lambda place: (-ratings[place], place))
+    return _completed(order, len(labels), len(said) == len(order) == len(labels))
+
+
+def _completed(order: list[int], count: int, whole: bool) -> Reading:
+    """Places that were named, then the others in their old order."""
+    if count and not order:
+        return Reading(list(range(count)), Status.UNREADABLE)
+    missing = [place for place in range(count) if place not in set(order)]
     return Reading(order + missing, Status.OK if whole else Status.REPAIRED)
+
+
+def _numbered(labels: Sequence[str]) -> bool:
+    return all(map(str.isdecimal, labels))
 
 
 def _plain(text: str) -> str:
@@ -74,6 +112,7 @@ def _identifiers(text: str, numbers: bool) -> list[str]:
 
     A bare number or letter in prose names no passage: "the 2 best", "I think", "BAC".
     """
+    text = re.sub(r"(?i)\b(?:passage|document)(?=\d)", " ", text)  # "PASSAGE2"
     one = r"\d{1,6}" if numbers else "[A-Za-z]"
     if not (named := re.findall(rf"\[\s*({one})\s*\]", text)):
         text = re.sub(r"(?m)^[ \t]*\d+[.)][ \t]+", "", text)  # the numbers of a numbered list
@@ -149,8 +188,25 @@ def read_label_odds(reply: Reply, labels: Sequence[str]) -> Reading:
     return Reading(yes - no)
 
 
+def read_label_expectation(reply: Reply, labels: Sequence[str]) -> Reading:
+    """The grade to be expected, where the labels are grades from 0 upwards.
+
+    "ER" of Zhuang et al. 2024, arXiv:2310.14122 (algorithms.md section 3.3).
+    """
+    if not labels or not _complete(reply, len(labels)):
+        return Reading(-math.inf, Status.UNREADABLE)
+    return Reading(sum(grade * p for grade, p in enumerate(_softmax(reply.scores))))
+
+
+def read_label_peak(reply: Reply, labels: Sequence[str]) -> Reading:
+    """The log-probability of the highest grade, which is the last label: "PR" of the same paper."""
+    if not labels or not _complete(reply, len(labels)):
+        return Reading(-math.inf, Status.UNREADABLE)
+    return Reading(reply.scores[-1])
+
+
 def read_score(reply: Reply, labels: Sequence[str]) -> Reading:
-    """The number that a scoring model gave."""
+    """The one number that came back: a scoring model's, a label's or a continuation's."""
     if not _complete(reply, 1):
         return Reading(-math.inf, Status.UNREADABLE)
     return Reading(reply.scores[0])
@@ -168,13 +224,21 @@ def _softmax(scores: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights]
 
 
+_TWO = range(2, 3)
+
 READERS: dict[str, Reader] = {
     "permutation": Reader(Order, Text, read_permutation),
+    "selection": Reader(Order, Text, read_selection),
+    "rated-list": Reader(Order, Text, read_rated_list),
     "label-order": Reader(Order, Labels, read_label_order),
     "picked-label": Reader(Pick, Text, read_picked_label),
     "label-weights": Reader(Pick, Labels, read_label_weights),
-    "preferred-passage": Reader(Compare, Text, read_preferred_passage),
-    "label-preference": Reader(Compare, Labels, read_label_preference),
-    "label-odds": Reader(Rate, Labels, read_label_odds, fixed_labels=True),
+    "preferred-passage": Reader(Compare, Text, read_preferred_passage, _TWO),
+    "label-preference": Reader(Compare, Labels, read_label_preference, _TWO),
+    "label-odds": Reader(Rate, Labels, read_label_odds, _TWO),
+    "label-expectation": Reader(Rate, Labels, read_label_expectation, range(2, 12)),
+    "label-peak": Reader(Rate, Labels, read_label_peak, range(2, 12)),
+    "label-logit": Reader(Rate, Logits, read_score, range(1, 2)),
+    "likelihood": Reader(Rate, Likelihood, read_score),
     "score": Reader(Rate, Pair, read_score),
 }

@@ -28,6 +28,16 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
+class Logits:
+    """The score of each label as the next token as the model's head gives it, before any softmax.
+
+    Comparable between prompts only for a model that was trained to make them so.
+    """
+
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Likelihood:
     """The log-probability of `continuation`, summed over its tokens."""
 
@@ -42,7 +52,7 @@ class Pair:
     doc: str
 
 
-Want: TypeAlias = Text | Labels | Likelihood | Pair
+Want: TypeAlias = Text | Labels | Logits | Likelihood | Pair
 
 
 class Message(NamedTuple):
@@ -56,12 +66,15 @@ class Request:
 
     With `chat` false, `messages` holds one message and its content is the whole
     prompt as it stands, without the model's chat template. A `Pair` needs no messages.
+    `seams` are, for each message, the places where its content was put together: what lies
+    between two is likely to come again, so a tokenizer may keep it. They are part of no reply.
     """
 
     messages: tuple[Message, ...]
     want: Want
     prefill: str = ""
     chat: bool = True
+    seams: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

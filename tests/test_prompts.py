@@ -317,7 +317,7 @@ def test_a_mistake_in_a_file_is_one_line_with_the_file_and_the_place(tmp_path, t
         (
             "user = '''\n{% for doc in docs %}\n{{ doc.titel }}\n{% endfor %}'''",
             7,
-            "key 'user': 'rerank.prompts.Shown object' has no attribute 'titel'; this prompt has",
+            "key 'user': 'rerank.prompts.prompt.Shown object' has no attribute 'titel'; this prompt has",
         ),
         ("user = '''\n\n{{ query }\n'''", 7, "key 'user': unexpected '}'"),
         ("user = '{% for doc in docs %}'", 5, "key 'user': Unexpected end of template."),

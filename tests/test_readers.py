@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rerank.questions import Compare, Order, Pick, Rate
 from rerank.readers import READERS
 from rerank.records import Status
-from rerank.wants import Labels, Pair, Reply, Text
+from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text
 
 OK, REPAIRED, UNREADABLE = Status.OK, Status.REPAIRED, Status.UNREADABLE
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -283,12 +283,18 @@ def test_a_scoring_model_gives_its_number_as_it_is():
 def test_each_reader_says_what_it_answers_and_what_it_wants():
     assert {name: (reader.asks, reader.wants) for name, reader in READERS.items()} == {
         "permutation": (Order, Text),
+        "selection": (Order, Text),
+        "rated-list": (Order, Text),
         "label-order": (Order, Labels),
         "picked-label": (Pick, Text),
         "label-weights": (Pick, Labels),
         "preferred-passage": (Compare, Text),
         "label-preference": (Compare, Labels),
         "label-odds": (Rate, Labels),
+        "label-expectation": (Rate, Labels),
+        "label-peak": (Rate, Labels),
+        "label-logit": (Rate, Logits),
+        "likelihood": (Rate, Likelihood),
         "score": (Rate, Pair),
     }
 

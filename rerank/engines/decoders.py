@@ -65,11 +65,11 @@ class LanguageModel(Loaded):
         raise NotImplementedError
 
     def label_scores(
-        self, prompts: Sequence[Prompt], labels: Sequence[Sequence[int]]
+        self, prompts: Sequence[Prompt], labels: Sequence[Sequence[int]], raw: bool = False
     ) -> list[tuple[float, ...]]:
-        """The log-probability of each label as the next token, over the full vocabulary."""
+        """The log-probability of each label as the next token; `raw` scores as the head gives."""
         scores = next(self.follow(prompts))
-        totals = scores.logsumexp(-1)
+        totals = scores.new_zeros(len(scores)) if raw else scores.logsumexp(-1)
         return [
             tuple((row[list(ids)].double() - total).tolist())
             for row, total, ids in zip(scores, totals, labels, strict=True)

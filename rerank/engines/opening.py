@@ -8,7 +8,7 @@ from typing import Any
 
 from rerank.engines import Engine
 from rerank.errors import UsageError
-from rerank.wants import Pair, Want
+from rerank.wants import Logits, Pair, Want
 
 ENGINES: dict[str, str] = {
     "vllm": "rerank.engines.vllm:VLLM",
@@ -24,7 +24,7 @@ def choose(wants: type[Want], base_url: str | None) -> str:
         return "http"
     if wants is Pair:
         return "scorer"
-    return "vllm" if find_spec("vllm") else "transformers"
+    return "vllm" if find_spec("vllm") and wants is not Logits else "transformers"
 
 
 def open_engine(name: str, model: str, options: Mapping[str, Any]) -> Engine:

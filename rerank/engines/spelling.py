@@ -12,7 +12,7 @@ from jinja2 import TemplateError
 from rerank.engines.decoders import Prompt
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError
-from rerank.wants import Labels, Likelihood, Message, Request
+from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 Spelt = tuple[Prompt, tuple[int, ...]]
 """The prompt, and the ids of its labels or of its continuation."""
@@ -24,7 +24,8 @@ class Spelling:
     ) -> None:
         self._tokenizer, self._two_sided = tokenizer, two_sided
         self._reading = Tokens(tokenizer, template_options)
-        self._writing = Tokens(_WithoutSpecial(tokenizer)) if two_sided else self._reading
+        own_side = Tokens(_WithoutSpecial(tokenizer), starts=True)
+        self._writing = own_side if two_sided else self._reading
         self.special = self._reading.special
 
     def spell(self, request: Request) -> Spelt:
@@ -47,7 +48,7 @@ class Spelling:
 
     def _target(self, request: Request) -> tuple[int, ...]:
         own = self._own_side(request)
-        if isinstance(request.want, Labels):
+        if isinstance(request.want, Labels | Logits):
             return self._writing.label_ids(own)
         if not isinstance(request.want, Likelihood):
             return ()

@@ -6,11 +6,13 @@ imports none.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from rerank.engines import LabelError
+from rerank.engines.assembly import Assembly
 from rerank.errors import EngineError
-from rerank.wants import Labels, Likelihood, Request
+from rerank.wants import Labels, Likelihood, Logits, Request
 
 
 class Tokens:
@@ -20,6 +22,8 @@ class Tokens:
         self.tokenizer = tokenizer
         self.template_options = template_options or {}
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
+        self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
+        self._assembly = Assembly(lambda text: self._encode(text, False))
 
     @property
     def special(self) -> tuple[str, ...]:
@@ -35,17 +39,53 @@ class Tokens:
         if not request.chat:
             [message] = request.messages
             return message.content + request.prefill
-        spoken = self.tokenizer.apply_chat_template(
-            [message._asdict() for message in request.messages],
-            add_generation_prompt=True,
-            tokenize=False,
-            **self.template_options,
-        )
-        return str(spoken) + request.prefill
+        return self._spoken(request.messages) + request.prefill
 
     def ids(self, request: Request) -> list[int]:
-        """The prompt as token ids. A chat template writes its own first token, raw text gets it."""
+        """The prompt as token ids. A chat template writes its own first token, raw text gets it.
+
+        A request with seams is put together from parts that came before, where the template
+        allows it; the ids are the same.
+        """
+        if request.chat and request.seams and (parts := self._parts(request)):
+            return self._assembly.ids(parts)
         return self._encode(self.text(request), not request.chat)
+
+    def _parts(self, request: Request) -> list[str]:
+        """The prompt cut at its seams and around its messages; empty where that cannot be."""
+        roles = tuple(message.role for message in request.messages)
+        if roles not in self._frames:
+            self._frames[roles] = self._frame(request)
+        contents = [message.content for message in request.messages]
+        if (frame := self._frames[roles]) is None or any(c != c.strip() for c in contents):
+            return []
+        parts = [frame[0]]
+        for content, seams, after in zip(contents, request.seams, frame[1:], strict=True):
+            edges = [0, *seams, len(content)]
+            parts += [content[start:end] for start, end in pairwise(edges)]
+            parts.append(after)
+        parts[-1] += request.prefill
+        return parts
+
+    def _frame(self, request: Request) -> tuple[str, ...] | None:
+        """What the chat template writes around messages of these roles, if that is all it does."""
+        marked = tuple(Message(m.role, MARK) for m in request.messages)
+        frame = tuple(self._spoken(marked).split(MARK))
+        contents = [message.content for message in request.messages]
+        if len(frame) != len(contents) + 1:
+            return None
+        whole = frame[0] + "".join(c + after for c, after in zip(contents, frame[1:], strict=True))
+        return frame if whole == self._spoken(request.messages) else None
+
+    def _spoken(self, messages: Sequence[Message]) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(
+                [message._asdict() for message in messages],
+                add_generation_prompt=True,
+                tokenize=False,
+                **self.template_options,
+            )
+        )
 
     def label_ids(self, request: Request) -> tuple[int, ...]:
         """The token that each label is, right after this prompt.
@@ -54,7 +94,7 @@ class Tokens:
         `encode(prompt + label)` is `encode(prompt)` and one more token, distinct for each label.
         """
         want = request.want
-        assert isinstance(want, Labels)
+        assert isinstance(want, Labels | Logits)
         text = self.text(request)
         key = (text[-16:], want.labels)
         if key not in self._labels:
@@ -70,7 +110,7 @@ class Tokens:
         assert isinstance(want, Likelihood)
         prompt = self.ids(request)
         whole = self.ids(replace(request, prefill=request.prefill + want.continuation))
-        if not prompt or whole[: len(prompt)] != prompt:
+        if not (prompt or self._starts) or whole[: len(prompt)] != prompt:
             raise EngineError(
                 f"for this model's tokenizer, {want.continuation[:20]!r} does not start with a"
                 " token of its own after the prompt, so it has no likelihood there"

@@ -15,7 +15,7 @@ from rerank.engines.decoders import LanguageModel, Prompt, language_model
 from rerank.engines.spelling import Spelling
 from rerank.errors import EngineError
 from rerank.records import Usage
-from rerank.wants import Labels, Likelihood, Reply, Request, Text, Want
+from rerank.wants import Labels, Likelihood, Logits, Reply, Request, Text, Want
 
 
 class Transformers:
@@ -27,7 +27,7 @@ class Transformers:
     ordinary token (Qwen3), and is lost where the tokenizer calls it special.
     """
 
-    wants: tuple[type[Want], ...] = (Text, Labels, Likelihood)
+    wants: tuple[type[Want], ...] = (Text, Labels, Logits, Likelihood)
 
     def __init__(
         self,
@@ -107,8 +107,9 @@ class Transformers:
         targets = [asked.target for asked in batch]
         if isinstance(batch[0].want, Text):
             return self._written(batch)
-        if isinstance(batch[0].want, Labels):
-            scores = self._model.label_scores(prompts, targets)
+        if isinstance(batch[0].want, Labels | Logits):
+            raw = isinstance(batch[0].want, Logits)
+            scores = self._model.label_scores(prompts, targets, raw)
         else:
             scores = [(total,) for total in self._model.likelihoods(prompts, targets)]
         return [

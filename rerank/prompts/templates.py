@@ -1,0 +1,41 @@
+"""Jinja, kept in a sandbox: a template shows fields and changes nothing."""
+
+import functools
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+
+from rerank import files
+from rerank.errors import InputError
+
+_JINJA = jinja2.sandbox.SandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+)
+_compiled = functools.lru_cache(maxsize=1024)(_JINJA.from_string)
+
+
+def rendered(name: str, key: str, text: str, fields: Mapping[str, Any]) -> str:
+    """A template with its fields; InputError names the prompt's file, the key and the line."""
+    try:
+        return _compiled(text).render(fields)
+    except Exception as wrong:  # a template can do anything
+        raise _mistake(name, key, text, wrong, fields) from None
+
+
+def _mistake(
+    name: str, key: str, text: str, wrong: Exception, fields: Mapping[str, Any]
+) -> InputError:
+    """What a template did wrong, and on which line of its file if Jinja says where."""
+    path = files.find("prompts", name)
+    before, verbatim, _ = path.read_text(encoding="utf-8").partition(text)
+    trace = traceback.extract_tb(wrong.__traceback__)
+    lines = [step.lineno for step in trace if step.filename == "<template>" and step.lineno]
+    inside = getattr(wrong, "lineno", None) or (lines[-1] if lines else None)
+    line = before.count("\n") + inside if verbatim and inside else None
+    said = " ".join((getattr(wrong, "message", None) or str(wrong)).split())
+    if isinstance(wrong, jinja2.UndefinedError):
+        said = f"{said}; this prompt has {', '.join(fields)}"
+    return InputError.at(path, line, f"key {key!r}: {said}")
