@@ -718,7 +718,6 @@ class Without:
         ("ranx", "eval", ["run", "judged.toml"]),
         ("ranx", "eval", ["eval", "first.trec", "--qrels", "small/qrels/test.tsv"]),
         ("torch", "transformers", ["rank", "sky", "first.trec"]),
-        ("transformers", "transformers", ["rank", "sky", "first.trec"]),
     ],
 )
 def test_a_missing_extra_is_exit_3_and_the_line_that_installs_it(
@@ -787,6 +786,7 @@ def test_a_reader_that_has_gone_is_no_error(here):
     assert len(done.stdout) == 10
 
 
+@pytest.mark.slow
 def test_a_strategy_of_the_users_own_is_found_in_the_folder_of_the_command(here, small):
     Path("turned.py").write_text(
         "def upside_down(docs, keep: int = 0):\n"

@@ -14,7 +14,7 @@ from rerank.records import Doc, Query
 from rerank.scheduler import drive
 from rerank.wants import Reply
 
-SIZES = [0, 1, 2, 3, 5, 10, 11, 19, 20, 21, 25, 29, 30, 31, 37, 60, 95, 100, 137]
+SIZES = [0, 1, 2, 3, 5, 10, 11, 19, 20, 21, 25, 29, 30, 31, 37, 60, 95, 100]
 
 
 def windows(n, w=20, s=10):
@@ -70,13 +70,14 @@ def candidates(*sizes):
 @pytest.mark.parametrize("method", FORMULAS)
 def test_calls_and_rounds_are_the_formulas_for_every_size(method):
     options, calls, rounds = FORMULAS[method]
-    for n in SIZES:
+    sizes = [n for n in SIZES if n <= 40 or method != "prp-allpairs"]
+    for n in sizes:
         cost = expect(row(method, options), candidates(n), memo=False, worded=False)
         assert (cost.calls, cost.rounds) == (calls(n), rounds(n)), n
-    every = expect(row(method, options), candidates(*SIZES), memo=False, worded=False)
-    assert every.calls == sum(map(calls, SIZES))
-    assert every.rounds == pytest.approx(sum(map(rounds, SIZES)) / len(SIZES))
-    assert every.queries == len(SIZES)
+    every = expect(row(method, options), candidates(*sizes), memo=False, worded=False)
+    assert every.calls == sum(map(calls, sizes))
+    assert every.rounds == pytest.approx(sum(map(rounds, sizes)) / len(sizes))
+    assert every.queries == len(sizes)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +155,11 @@ def test_new_tokens_are_at_most_what_a_reply_may_have():
 def test_of_very_many_questions_some_are_worded_and_the_rest_reckoned(monkeypatch):
     worded, word = [], prompts.Prompt.wording
     monkeypatch.setattr(prompts.Prompt, "wording", lambda *given: worded.append(1) or word(*given))
-    asked, given = row("prp-allpairs"), candidates(80, 80, 80)
+    asked, given = row("prp-allpairs"), candidates(50, 50, 50)
     cost = expect(asked, given)
-    assert cost.calls == 3 * 80 * 79 and WORDED <= len(worded) <= 2 * WORDED
+    assert cost.calls == 3 * 50 * 49 and WORDED <= len(worded) <= 2 * WORDED
     template = len(read_prompt("pairwise/prp").file.user)
-    each = 2 * (len("text ") + len("word ") * 79 / 2) + template
+    each = 2 * (len("text ") + len("word ") * 49 / 2) + template
     assert cost.prompt_tokens == pytest.approx(cost.calls * each / 4, rel=0.1)
 
 

@@ -133,7 +133,7 @@ def test_a_server_for_an_engine_that_has_none_is_an_error(read, engine):
     assert read(f'{PLAIN}base_url = "http://x/v1"').base_url
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(
     st.sampled_from([*Recipe.model_fields, "nope"]),
     st.one_of(st.text(max_size=5), st.integers(-2, 2), st.booleans(), st.floats(), st.none(),
