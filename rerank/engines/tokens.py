@@ -12,14 +12,25 @@ from typing import Any
 from rerank.engines import LabelError
 from rerank.engines.assembly import Assembly
 from rerank.errors import EngineError
-from rerank.wants import Labels, Likelihood, Logits, Request
+from rerank.wants import Labels, Likelihood, Logits, Message, Request
+
+MARK = "\ue000rerank\ue000"
 
 
 class Tokens:
-    """A tokenizer, asked only what an engine needs to know."""
+    """A tokenizer, asked only what an engine needs to know.
 
-    def __init__(self, tokenizer: Any, template_options: dict[str, Any] | None = None) -> None:
-        self.tokenizer = tokenizer
+    With `starts`, the model begins by itself, so a continuation may follow an empty prompt.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        template_options: dict[str, Any] | None = None,
+        *,
+        starts: bool = False,
+    ) -> None:
+        self.tokenizer, self._starts = tokenizer, starts
         self.template_options = template_options or {}
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
@@ -95,10 +106,11 @@ class Tokens:
         """
         want = request.want
         assert isinstance(want, Labels | Logits)
-        text = self.text(request)
-        key = (text[-16:], want.labels)
+        parts = self._parts(request) if request.chat and request.seams else []
+        tail = parts[-1] if parts and len(parts[-1]) >= 16 else self.text(request)
+        key = (tail[-16:], want.labels)
         if key not in self._labels:
-            self._labels[key] = self._verified(text, want.labels, not request.chat)
+            self._labels[key] = self._verified(self.text(request), want.labels, not request.chat)
         return self._labels[key]
 
     def continued(self, request: Request) -> tuple[list[int], int]:

@@ -1,0 +1,67 @@
+"""A prompt's token ids, put together from parts that were tokenised before.
+
+Tokenising a window of twenty passages takes milliseconds; looking its parts up takes
+microseconds. The ids are those of the whole text: where a tokenizer joins the end of one part
+with the start of the next, the two are tokenised as one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+ANCHOR = "\n"
+REACH = 24  # characters on each side of a joint that decide whether a tokenizer joins across it
+PARTS = 1 << 16  # parts that are kept, and joints
+
+
+class Assembly:
+    """Tokenises text that is given in parts; `encode` takes a text and adds no special tokens."""
+
+    def __init__(self, encode: Callable[[str], Sequence[int]]) -> None:
+        self._encode = encode
+        self._anchor = list(encode(ANCHOR))
+        self._dummy = list(encode(f"{ANCHOR}x"))[len(self._anchor) :] != list(encode("x"))
+        self._ids = lru_cache(PARTS)(self._part)
+        self._joined = lru_cache(PARTS)(self._joins)
+
+    def ids(self, parts: Sequence[str]) -> list[int]:
+        """The ids of `"".join(parts)`."""
+        found: list[int] = []
+        for place, part in enumerate(self._apart(parts)):
+            found += self._ids(part, place > 0)
+        return found
+
+    def _apart(self, parts: Sequence[str]) -> Iterator[str]:
+        """The parts, with those glued together that a tokenizer would join."""
+        kept = [part for part in parts if part]
+        glued = kept[0] if kept else ""
+        for part, after in pairwise(kept):
+            if self._joined(part[-REACH:], after[:REACH]):
+                glued += after
+            else:
+                yield glued
+                glued = after
+        yield glued
+
+    def _joins(self, tail: str, head: str) -> bool:
+        """Whether what stands on both sides of a joint is tokenised otherwise when it is one.
+
+        Inside a word that may depend on more than is in reach, so there it always counts as so.
+        """
+        if not (tail[-1].isspace() or head[0].isspace()):
+            return True
+        apart = [*self._part(tail, False), *self._part(head, True)]
+        return apart != [*self._part(tail + head, False)]
+
+    def _part(self, text: str, inside: bool) -> tuple[int, ...]:
+        """A part's ids: at the start of a text, or inside one.
+
+        SentencePiece marks the start of a text with a space of its own, so what is inside is
+        tokenised behind an anchor; where the two join, nothing is kept of it and so it is glued.
+        """
+        if not (inside and self._dummy):
+            return tuple(self._encode(text))
+        ids = list(self._encode(ANCHOR + text))
+        if ids[: len(self._anchor)] != self._anchor:
+            return (-1,)  # no id: any joint before it counts as joined
+        return tuple(ids[len(self._anchor) :])
