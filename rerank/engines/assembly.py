@@ -6,7 +6,7 @@ with the start of the next, the two are tokenised as one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 ANCHOR = "\n"
@@ -19,10 +19,17 @@ class Assembly:
 
     def __init__(self, encode: Callable[[str], Sequence[int]]) -> None:
         self._encode = encode
-        self._anchor = list(encode(ANCHOR))
-        self._dummy = list(encode(f"{ANCHOR}x"))[len(self._anchor) :] != list(encode("x"))
         self._ids = lru_cache(PARTS)(self._part)
         self._joined = lru_cache(PARTS)(self._joins)
+
+    @cached_property
+    def _anchor(self) -> list[int]:
+        return list(self._encode(ANCHOR))
+
+    @cached_property
+    def _dummy(self) -> bool:
+        """Whether the start of a text is tokenised as if there were a space before it."""
+        return list(self._encode(f"{ANCHOR}x"))[len(self._anchor) :] != list(self._encode("x"))
 
     def ids(self, parts: Sequence[str]) -> list[int]:
         """The ids of `"".join(parts)`."""
