@@ -8,7 +8,7 @@ from fakes import ScriptedEngine
 
 from rerank import EngineError, InputError, Reranker, UsageError
 from rerank.methods import METHODS
-from rerank.wants import Labels, Pair, Reply
+from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text
 
 DOCS = ["fish swim", "the sky is blue", "sky", "sky sky sky"]
 
@@ -21,6 +21,11 @@ def counted(request):
 def labelled(request):
     """The first label is the most likely one, and so on."""
     return Reply(scores=tuple(-float(place) for place in range(len(request.want.labels))))
+
+
+def anything(request):
+    """Something for every kind of request."""
+    return labelled(request) if hasattr(request.want, "labels") else Reply("[2] A", (0.5,))
 
 
 def reversed_list(request):
@@ -90,7 +95,8 @@ def test_equal_texts_are_two_documents_and_equal_scores_keep_their_order(opened)
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "first-stage"])
 def test_every_method_gives_a_permutation_of_any_number_of_documents(opened, method):
-    opened(lambda r: labelled(r) if isinstance(r.want, Labels) else Reply("[2] A", (0.5,)))
+    kinds = (Text, Labels, Logits, Likelihood, Pair)
+    opened(anything, wants=kinds)
     with Reranker("any", method=method) as reranker:
         for count in (0, 1, 2, 3, 11, 25):
             ranking = reranker.rerank("q", [f"text {i % 3}" for i in range(count)])
