@@ -52,6 +52,7 @@ def passage(
     return Passage(text, title, content, words, len(content.encode()), cut)
 
 
+@functools.lru_cache(maxsize=4096)
 def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """One line, harmless, and nothing in it that looks like an identifier of a prompt."""
     text = IDENTIFIER.sub(r"(\1)", harmless(" ".join(text.split()), control))

@@ -4,10 +4,7 @@ A field of a template carries marks when it is written out. They are taken away 
 stays is where each field stood, widened to white space: there tokenizers seldom join.
 """
 
-import re
-
 OPEN, CLOSE = "\ufdd0", "\ufdd1"  # Unicode noncharacters; passages are rid of them
-_MARKS = re.compile(f"[{OPEN}{CLOSE}]")
 
 
 class Field(str):
@@ -21,15 +18,16 @@ class Field(str):
 
 def taken_apart(marked: str) -> tuple[str, tuple[int, ...]]:
     """A rendered text without its marks, and where to cut it, in rising order."""
-    literal, *rest = _MARKS.split(marked)
-    text = _MARKS.sub("", marked) if rest else marked
-    seams: list[int] = []
-    end = len(literal)
-    for field, after in zip(rest[::2], rest[1::2], strict=True):
-        start, end = end, end + len(field)
-        seams += [_before(text, start), _after(text, end)]
-        end += len(after)
-    return text, tuple(sorted({seam for seam in seams if 0 < seam < len(text)}))
+    literal, *marked_fields = marked.split(OPEN)
+    pieces, spans, end = [literal], [], len(literal)
+    for marked_field in marked_fields:
+        field, _, after = marked_field.partition(CLOSE)
+        spans.append((end, end + len(field)))
+        pieces += [field, after]
+        end += len(field) + len(after)
+    text = "".join(pieces)
+    seams = {cut for start, stop in spans for cut in (_before(text, start), _after(text, stop))}
+    return text, tuple(sorted(seams - {0, len(text)}))
 
 
 def _before(text: str, start: int) -> int:

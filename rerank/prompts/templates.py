@@ -11,7 +11,17 @@ import jinja2.sandbox
 from rerank import files
 from rerank.errors import InputError
 
-_JINJA = jinja2.sandbox.SandboxedEnvironment(
+
+class _Sandbox(jinja2.sandbox.SandboxedEnvironment):
+    """The sandbox, without its long way round to the fields of a named tuple."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if attribute in getattr(type(obj), "_fields", ()):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+
+_JINJA = _Sandbox(
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
 )
 _compiled = functools.lru_cache(maxsize=1024)(_JINJA.from_string)
@@ -19,6 +29,8 @@ _compiled = functools.lru_cache(maxsize=1024)(_JINJA.from_string)
 
 def rendered(name: str, key: str, text: str, fields: Mapping[str, Any]) -> str:
     """A template with its fields; InputError names the prompt's file, the key and the line."""
+    if "{" not in text:
+        return text
     try:
         return _compiled(text).render(fields)
     except Exception as wrong:  # a template can do anything
