@@ -5,9 +5,8 @@ microseconds. The ids are those of the whole text: where a tokenizer joins the e
 with the start of the next, the two are tokenised as one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
-from itertools import pairwise
 
 ANCHOR = "\n"
 REACH = 24  # characters on each side of a joint that decide whether a tokenizer joins across it
@@ -38,17 +37,28 @@ class Assembly:
             found += self._ids(part, place > 0)
         return found
 
-    def _apart(self, parts: Sequence[str]) -> Iterator[str]:
-        """The parts, with those glued together that a tokenizer would join."""
-        kept = [part for part in parts if part]
-        glued = kept[0] if kept else ""
-        for part, after in pairwise(kept):
-            if self._joined(part[-REACH:], after[:REACH]):
-                glued += after
+    def _apart(self, parts: Sequence[str]) -> list[str]:
+        """The parts, with those glued together that a tokenizer would join.
+
+        From the end on, so that each joint is judged with all that follows it up to the next.
+        """
+        kept = [part for part in parts if part] or [""]
+        glued = kept[-1:]
+        for place in range(len(kept) - 2, -1, -1):
+            if self._joined(self._left(kept, place), glued[-1][:REACH]):
+                glued[-1] = kept[place] + glued[-1]
             else:
-                yield glued
-                glued = after
-        yield glued
+                glued.append(kept[place])
+        return glued[::-1]
+
+    def _left(self, parts: Sequence[str], place: int) -> str:
+        """What stands before a joint. SentencePiece merges without regard to words, so there what
+        is before a short part counts too."""
+        left = parts[place][-REACH:]
+        while self._dummy and len(left) < REACH and place > 0:
+            place -= 1
+            left = (parts[place] + left)[-REACH:]
+        return left
 
     def _joins(self, tail: str, head: str) -> bool:
         """Whether what stands on both sides of a joint is tokenised otherwise when it is one.

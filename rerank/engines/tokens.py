@@ -15,6 +15,7 @@ from rerank.errors import EngineError
 from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 MARK = "\ue000rerank\ue000"
+LOOKS = 64  # how many requests are tokenised whole as well, to see that the parts agree
 
 
 class Tokens:
@@ -35,6 +36,7 @@ class Tokens:
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         self._assembly = Assembly(lambda text: self._encode(text, False))
+        self._trusted, self._looked_at = True, 0
 
     @property
     def special(self) -> tuple[str, ...]:
@@ -56,11 +58,18 @@ class Tokens:
         """The prompt as token ids. A chat template writes its own first token, raw text gets it.
 
         A request with seams is put together from parts that came before, where the template
-        allows it; the ids are the same.
+        allows it; the ids are the same. That is looked at for the first requests, and where a
+        tokenizer ever proves otherwise, all are tokenised whole from then on.
         """
-        if request.chat and request.seams and (parts := self._parts(request)):
-            return self._assembly.ids(parts)
-        return self._encode(self.text(request), not request.chat)
+        parts = self._parts(request) if request.chat and request.seams and self._trusted else []
+        if not parts:
+            return self._encode(self.text(request), not request.chat)
+        ids = self._assembly.ids(parts)
+        if self._looked_at < LOOKS:
+            self._looked_at += 1
+            whole = self._encode(self.text(request), False)
+            self._trusted, ids = ids == whole, whole
+        return ids
 
     def _parts(self, request: Request) -> list[str]:
         """The prompt cut at its seams and around its messages; empty where that cannot be."""
