@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+import pydantic
+
 from rerank.engines import Engine
-from rerank.errors import UsageError
+from rerank.errors import EngineError, UsageError
 from rerank.wants import Logits, Pair, Want
 
 ENGINES: dict[str, str] = {
@@ -27,14 +29,39 @@ def choose(wants: type[Want], base_url: str | None) -> str:
     return "vllm" if find_spec("vllm") and wants is not Logits else "transformers"
 
 
+def refuse_unserved(name: str, wants: type[Want], prompt: str) -> None:
+    """Raise `EngineError` where an engine does not serve what a prompt wants; loads no model."""
+    served = _engine(name).wants
+    if wants not in served:
+        offers = ", ".join(want.__name__ for want in served)
+        raise EngineError(
+            f"prompt {prompt} wants {wants.__name__}, but engine {name} serves {offers}:"
+            " choose another prompt or engine"
+        )
+
+
 def open_engine(name: str, model: str, options: Mapping[str, Any]) -> Engine:
     """Load `model` in the engine of that name; an option that it does not take is a UsageError."""
-    module, _, kind = ENGINES[name].partition(":")
-    engine = getattr(importlib.import_module(module), kind)
+    engine = _engine(name)
     parameters = inspect.signature(engine).parameters
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    for option in options:
-        if option not in parameters and not takes_any:
+    for option, value in options.items():
+        if option in parameters:
+            _check_type(name, parameters[option], value)
+        elif not takes_any:
             known = ", ".join(name for name in parameters if name != "model")
             raise UsageError(f"engine {name} has no option {option!r}; it takes: {known}")
     return engine(model, **options)  # type: ignore[no-any-return]
+
+
+def _engine(name: str) -> Any:
+    module, _, kind = ENGINES[name].partition(":")
+    return getattr(importlib.import_module(module), kind)
+
+
+def _check_type(name: str, parameter: inspect.Parameter, value: Any) -> None:
+    try:
+        pydantic.TypeAdapter(parameter.annotation).validate_python(value)
+    except pydantic.ValidationError as wrong:
+        what = wrong.errors()[0]["msg"].replace("Input", "it", 1)
+        raise UsageError(f"engine {name}: option {parameter.name} is {value!r}; {what}") from None
