@@ -58,7 +58,10 @@ def strategy_of(row: Method) -> tuple[Strategy, Prompt | None]:
             raise UsageError(f"strategy {row.strategy} has no option {name!r}; it takes: {takes}")
         if row.strategy in STRATEGIES and (mistake := _mistake(strategy, name, value)):
             raise UsageError(f"strategy {row.strategy}: option {name} is {value!r}; {mistake}")
-    return strategy, read_prompt(row.prompt) if row.prompt else None
+    if not row.prompt:
+        return strategy, None
+    prompt = read_prompt(row.prompt)
+    return strategy, prompt.instructed(row.instruction) if row.instruction else prompt
 
 
 def warnings(row: Method, depth: int) -> list[str]:

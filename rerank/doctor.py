@@ -9,9 +9,8 @@ from typing import Any
 from rerank import files
 from rerank.engines import LabelError
 from rerank.engines.opening import ENGINES
-from rerank.prompts import read_prompt, sample
-from rerank.records import Query
-from rerank.wants import Labels
+from rerank.prompts import forms, read_prompt
+from rerank.wants import Labels, Logits
 
 NEEDS = {"vllm": "vllm", "http": "httpx", "transformers": "transformers", "scorer": "transformers"}
 WIDTH = 20  # documents in the widest question that is checked
@@ -40,8 +39,8 @@ def labels(model: str) -> dict[str, str]:
     verdicts = {}
     for name in files.names("prompts"):
         prompt = read_prompt(name)
-        if prompt.reader.wants is Labels:
-            request = prompt.wording(Query("q", "check"), sample(prompt.asks, WIDTH)).request
+        if prompt.reader.wants in (Labels, Logits):
+            request = forms(prompt, WIDTH)[-1]
             if request.chat and not loaded.chat_template:
                 verdicts[name] = "its tokenizer has no chat template"
                 continue

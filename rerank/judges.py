@@ -13,10 +13,10 @@ from typing import Any
 
 from rerank.engines import Engine
 from rerank.errors import EngineError
-from rerank.prompts import Prompt, Wording, sample
+from rerank.prompts import Prompt, Wording, forms
 from rerank.questions import Compare, Order, Pick, Question, Rate
 from rerank.records import Answer, Query, Status, Usage
-from rerank.wants import Reply
+from rerank.wants import Reply, Request
 
 BYTES_A_TOKEN = 4
 """A little less than in English, to leave out rather too little; another try mends that."""
@@ -78,11 +78,12 @@ class Oracle:
 
 @dataclass(slots=True)
 class _Asked:
-    """A question that is out, as it was last worded, and what its tries have cost."""
+    """A question that is out, as it was last worded and asked, and what its tries have cost."""
 
     query: Query
     question: Question[Any]
     wording: Wording
+    request: Request
     usage: Usage = field(default_factory=Usage)
 
 
@@ -99,24 +100,23 @@ class LLMJudge:
 
     def check(self, docs: int) -> None:
         """Raise EngineError unless questions over up to `docs` documents can be answered."""
-        query = Query("check", "what is checked here")
-        request = self.prompt.wording(query, sample(self.prompt.asks, max(docs, 2))).request
-        if type(request.want) not in self.engine.wants:
-            offers = ", ".join(want.__name__ for want in self.engine.wants)
-            raise EngineError(
-                f"prompt {self.prompt.name} wants {type(request.want).__name__},"
-                f" but this engine serves {offers}: choose another prompt or engine"
-            )
-        self.engine.check(request)
+        for request in forms(self.prompt, max(docs, 2)):
+            if type(request.want) not in self.engine.wants:
+                offers = ", ".join(want.__name__ for want in self.engine.wants)
+                raise EngineError(
+                    f"prompt {self.prompt.name} wants {type(request.want).__name__},"
+                    f" but this engine serves {offers}: choose another prompt or engine"
+                )
+            self.engine.check(request)
 
     def submit(self, ticket: Hashable, query: Query, question: Question[Any]) -> None:
         """Word the question and send it off."""
         wording = self.prompt.wording(query, question)
-        self._asked[ticket] = _Asked(query, question, wording)
+        self._asked[ticket] = _Asked(query, question, wording, wording.request)
         self.engine.submit(ticket, wording.request)
 
     def poll(self) -> Iterable[tuple[Hashable, Answer]]:
-        """Answers to whatever the engine has finished; what was too long goes out again.
+        """Answers to whatever the engine has finished; what is too long or not all is asked on.
 
         Raises EngineError for an engine that has nothing to say to what it was asked.
         """
@@ -128,7 +128,7 @@ class LLMJudge:
         return [
             (ticket, self._answer(self._asked.pop(ticket), reply))
             for ticket, reply in replies
-            if not (reply.overflow and self._shorten(ticket, reply))
+            if not (self._shorten(ticket, reply) if reply.overflow else self._go_on(ticket, reply))
         ]
 
     def _answer(self, asked: _Asked, reply: Reply) -> Answer:
@@ -140,6 +140,15 @@ class LLMJudge:
         value, status = self.prompt.read(reply, asked.question)
         return Answer(value, status, usage, truncated, cut)
 
+    def _go_on(self, ticket: Hashable, reply: Reply) -> bool:
+        """Ask for the scores that a thought was written for; false if this was the whole reply."""
+        asked = self._asked[ticket]
+        then = self.prompt.goes_on(asked.request, reply, len(asked.question.documents))
+        if then is None:
+            return False
+        self._send(ticket, asked, then, reply)
+        return True
+
     def _shorten(self, ticket: Hashable, reply: Reply) -> bool:
         """Send the question again with about half of its words or more; false if none is left."""
         asked = self._asked[ticket]
@@ -149,9 +158,13 @@ class LLMJudge:
         fewer = ceil(reply.overflow * BYTES_A_TOKEN * total / asked.wording.size)
         limit = _limit(words, total - min(fewer, ceil(total / 2)))
         asked.wording = self.prompt.wording(asked.query, asked.question, limit)
-        asked.usage += reply.usage
-        self.engine.submit(ticket, asked.wording.request)
+        self._send(ticket, asked, asked.wording.request, reply)
         return True
+
+    def _send(self, ticket: Hashable, asked: _Asked, request: Request, reply: Reply) -> None:
+        asked.request = request
+        asked.usage += reply.usage
+        self.engine.submit(ticket, request)
 
 
 def _limit(words: Sequence[int], left: int) -> int:

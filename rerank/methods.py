@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A named row: how to ask (`strategy`, `options`), in what words (`prompt`), and whose idea."""
+    """A named row: how to ask (`strategy`, `options`), in what words (`prompt`), and whose idea.
+
+    `instruction` stands in for the prompt's own, where that has one.
+    """
 
     strategy: str
     prompt: str
@@ -19,26 +22,64 @@ class Method:
     calls: str
     rounds: str
     options: dict[str, Any] = field(default_factory=dict)
+    instruction: str = ""
 
 
 _PRP = "Qin et al. 2023, arXiv:2306.17563"
 _SETWISE = "Zhuang et al. 2024, arXiv:2310.09497"
 _FIRST = "Reddy et al. 2024, arXiv:2406.15657"
 _RANKGPT = "RankGPT: Sun et al. 2023, arXiv:2304.09542 (wording of RankZephyr, arXiv:2312.02724)"
-_WINDOWS = "1 + ceil((N - w) / s), 1 if N <= w"
+_ZEPHYR = "RankZephyr, progressively: Pradeep et al. 2023, arXiv:2312.02724"
+_DUO = "Pradeep et al. 2021, arXiv:2101.05667"
+_GRADES = "Zhuang et al. 2024, arXiv:2310.14122"
+_UPR = "UPR: Sachan et al. 2022, arXiv:2204.07496"
+_RANK_R1 = "Zhuang et al. 2025, arXiv:2503.06034"
+_EACH = ("N", "1")
+_THOUGHT = ("N, each a thought and then its scores", "1")
+_SLIDES = ("1 + ceil((N - w) / s), 1 if N <= w", "the calls")
 _ALLPAIRS = ("N (N - 1)", "1")
 _SLIDING = ("2 sum(N - 1 - i, i < passes)", "half the calls")
 _HEAP = ("about 2 x 256 at N = 100, k = 10", "about half the pairs")
-_SETWISE_HEAP = ("about 30 at N = 100, k = 10, c = 9; 78 at c = 3", "about three quarters")
+_SETWISE_HEAP = ("about 30 at N = 100, k = 10, c = 9; 78 at c = 3; 22 at c = 19", "about 3 in 4")
 _SETWISE_BUBBLE = ("sum(ceil((N - 1 - i) / c), i < k)", "the calls")
+_PASSES = ("1 + ceil((N - w) / s) a pass, until one changes no place of the top k", "the calls")
 
 METHODS: dict[str, Method] = {
     "first-stage": Method("first-stage", "", "no reranking", "0", "0"),
     "scorer": Method(
-        "pointwise", "pointwise/score", "Nogueira & Cho 2019, arXiv:1901.04085", "N", "1"
+        "pointwise", "pointwise/score", "Nogueira & Cho 2019, arXiv:1901.04085", *_EACH
     ),
     "yes-no": Method(
-        "pointwise", "pointwise/yes-no", "Liang et al. 2022, arXiv:2211.09110", "N", "1"
+        "pointwise", "pointwise/yes-no", "Liang et al. 2022, arXiv:2211.09110", *_EACH
+    ),
+    "grades": Method("pointwise", "pointwise/grades", _GRADES, *_EACH),
+    "grades-peak": Method("pointwise", "pointwise/grades-peak", _GRADES, *_EACH),
+    "graded-words": Method("pointwise", "pointwise/graded-words", _GRADES, *_EACH),
+    "query-likelihood": Method("pointwise", "pointwise/query-likelihood", _UPR, *_EACH),
+    "query-likelihood-raw": Method("pointwise", "pointwise/query-likelihood-raw", _UPR, *_EACH),
+    "monot5": Method(
+        "pointwise", "pointwise/monot5", "Nogueira et al. 2020, arXiv:2003.06713", *_EACH
+    ),
+    "rankllama": Method(
+        "pointwise", "pointwise/rankllama", "Ma et al. 2023, arXiv:2310.08319", *_EACH
+    ),
+    "qwen3-reranker": Method(
+        "pointwise", "pointwise/qwen3-reranker", "Zhang et al. 2025, arXiv:2506.05176", *_EACH
+    ),
+    "bge-reranker-gemma": Method(
+        "pointwise", "pointwise/bge-reranker-gemma", "Li et al. 2023, arXiv:2312.15503", *_EACH
+    ),
+    "mxbai-rerank-v2": Method(
+        "pointwise",
+        "pointwise/mxbai-rerank-v2",
+        "Mixedbread 2025, mixedbread-ai/mxbai-rerank",
+        *_EACH,
+    ),
+    "rank1": Method(
+        "pointwise", "pointwise/rank1", "Weller et al. 2025, arXiv:2502.18418", *_THOUGHT
+    ),
+    "tfrank": Method(
+        "pointwise", "pointwise/tfrank", "Fan et al. 2025, arXiv:2508.09539", *_THOUGHT
     ),
     "prp-allpairs": Method("prp-allpairs", "pairwise/prp", _PRP, *_ALLPAIRS),
     "prp-heapsort": Method("prp-heapsort", "pairwise/prp", _PRP, *_HEAP),
@@ -62,9 +103,37 @@ METHODS: dict[str, Method] = {
     "setwise-bubblesort-labels": Method(
         "setwise-bubblesort", "setwise/setwise-labels", _SETWISE, *_SETWISE_BUBBLE
     ),
-    "listwise": Method("sliding-window", "listwise/rank-zephyr", _RANKGPT, _WINDOWS, _WINDOWS),
-    "first": Method("sliding-window", "listwise/first", _FIRST, _WINDOWS, _WINDOWS),
-    "first-letters": Method("sliding-window", "listwise/letters", _FIRST, _WINDOWS, _WINDOWS),
+    "duot5": Method("prp-allpairs", "pairwise/duot5", _DUO, *_ALLPAIRS, {"debias": "sum"}),
+    "rank-r1": Method(
+        "setwise-heapsort", "setwise/rank-r1", _RANK_R1, *_SETWISE_HEAP, {"children": 19}
+    ),
+    "rank-r1-v0.2": Method(
+        "setwise-heapsort", "setwise/rank-r1-v0.2", _RANK_R1, *_SETWISE_HEAP, {"children": 9}
+    ),
+    "listwise": Method("sliding-window", "listwise/rank-zephyr", _RANKGPT, *_SLIDES),
+    "rank-gpt": Method(
+        "sliding-window",
+        "listwise/rank-gpt",
+        "RankGPT: Sun et al. 2023, arXiv:2304.09542",
+        *_SLIDES,
+    ),
+    "progressive": Method(
+        "sliding-window", "listwise/rank-zephyr", _ZEPHYR, *_PASSES, {"passes": 3}
+    ),
+    "rank-vicuna": Method(
+        "sliding-window", "listwise/rank-zephyr", "Pradeep et al. 2023, arXiv:2309.15088", *_SLIDES
+    ),
+    "lrl": Method(
+        "sliding-window", "listwise/lists", "LRL: Ma et al. 2023, arXiv:2305.02156", *_SLIDES
+    ),
+    "reason-rank": Method(
+        "sliding-window", "listwise/reason-rank", "Liu et al. 2025, arXiv:2508.07050", *_SLIDES
+    ),
+    "rank-k": Method(
+        "sliding-window", "listwise/rank-k", "Yang et al. 2025, arXiv:2505.14432", *_SLIDES
+    ),
+    "first": Method("sliding-window", "listwise/first", _FIRST, *_SLIDES),
+    "first-letters": Method("sliding-window", "listwise/letters", _FIRST, *_SLIDES),
     "full-ranking": Method(
         "full-ranking", "listwise/rank-zephyr", "Liu et al. 2024, arXiv:2412.14574", "1", "1"
     ),

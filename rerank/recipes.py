@@ -47,8 +47,8 @@ class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
     `first` is `bm25`, a TREC run, or candidates as RankLLM writes them (.json, .jsonl); it may
-    hold `{dataset}`. `method` is a row of METHODS; `strategy`, `options` and `prompt` change
-    parts of it.
+    hold `{dataset}`. `method` is a row of METHODS; `strategy`, `options`, `prompt` and
+    `instruction` change parts of it.
     """
 
     suite: str | None = None
@@ -59,6 +59,7 @@ class Recipe(Strict):
     method: str
     strategy: str | None = None
     prompt: str | None = None
+    instruction: str | None = pydantic.Field(None, min_length=1)
     options: dict[str, Any] = {}
     judge: Literal["model", "oracle"] = "model"
     oracle: OracleOptions = OracleOptions()
@@ -84,6 +85,7 @@ class Recipe(Strict):
             row.calls,
             row.rounds,
             {**row.options, **self.options} if not self.strategy else self.options,
+            self.instruction or row.instruction,
         )
 
     @property

@@ -64,9 +64,9 @@ class Ranking:
 class Reranker:
     """A method and a model, ready for many queries.
 
-    `method` is a row of METHODS; `prompt` and `options` change parts of it. With `base_url` the
-    model is asked over HTTP; else it is loaded here, by the engine named. `journal` is a file
-    that remembers every reply. One instance may serve many threads, one at a time.
+    `method` is a row of METHODS; `prompt`, `instruction` and `options` change parts of it. With
+    `base_url` the model is asked over HTTP; else it is loaded here, by the engine named. `journal`
+    is a file that remembers every reply. One instance may serve many threads, one at a time.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Reranker:
         *,
         method: str,
         prompt: str | None = None,
+        instruction: str | None = None,
         options: Mapping[str, Any] | None = None,
         engine: str = "auto",
         base_url: str | None = None,
@@ -83,7 +84,7 @@ class Reranker:
         journal: Path | str | None = None,
         on_error: str = "raise",
     ) -> None:
-        self._row = _row(method, prompt, options or {})
+        self._row = _row(method, prompt, instruction, options or {})
         self._strategy, wording = strategy_of(self._row)
         if wording is None:
             raise UsageError(f"method {method} asks nothing, so it needs no reranker")
@@ -161,13 +162,15 @@ class Reranker:
             self._checked = widest
 
 
-def _row(method: str, prompt: str | None, options: Mapping[str, Any]) -> Method:
+def _row(
+    method: str, prompt: str | None, instruction: str | None, options: Mapping[str, Any]
+) -> Method:
     if method not in METHODS:
         raise UsageError(f"no method {method!r}; there are: {', '.join(METHODS)}")
     row = METHODS[method]
     return Method(
         row.strategy, prompt or row.prompt, row.paper, row.calls, row.rounds,
-        {**row.options, **options},
+        {**row.options, **options}, instruction or row.instruction,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text
 OK, REPAIRED, UNREADABLE = Status.OK, Status.REPAIRED, Status.UNREADABLE
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 PIECES = [*"0129⁰¹②❸🄀٣１½[]［］(>,. \n\x00AbZIKİſ", "12", "7" * 4400, "［3］", " > ", "BAC"]
+PIECES += ['"[1]": ', "2: ", "7.5", "PASSAGE2", "Document 3", '{"', "}"]
 TAGS = ["<think>", "</think>", "<answer>", "</answer>", "Passage ", "document"]
 said = st.one_of(st.text(), st.lists(st.sampled_from(PIECES + TAGS), max_size=30).map("".join))
 scores = st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), max_size=6).map(tuple)
@@ -33,6 +34,12 @@ def read(name, text="", labels=("1", "2", "3"), scores=(), finished=True):
 def order(text, labels=("1", "2", "3")):
     """The order that a reply was read as, in the labels themselves, and the status."""
     value, status = read("permutation", text, labels)
+    return "".join(labels[place] for place in value), status
+
+
+def sorted_by(name, text, labels=("1", "2", "3")):
+    """The order that another reader of orders finds, and the status."""
+    value, status = read(name, text, labels)
     return "".join(labels[place] for place in value), status
 
 
@@ -131,6 +138,67 @@ def test_a_single_identifier_counts_when_it_is_all_that_was_said():
     assert order("2") == ("213", REPAIRED)
     assert order(" B.\n", "ABC") == ("BAC", REPAIRED)
     assert order("I", LETTERS) == ("I" + LETTERS.replace("I", ""), REPAIRED)
+
+
+def test_an_identifier_may_be_glued_to_the_word_passage():
+    """LRL's lists: `[PASSAGE2, PASSAGE1]`."""
+    assert order("[PASSAGE2, PASSAGE3, PASSAGE1]") == ("231", OK)
+    assert order("SORTED_PASSAGES = [PASSAGE2, PASSAGE3, PASSAGE1]") == ("231", OK)
+    assert order("[PASSAGE2]") == ("213", REPAIRED)
+    assert order("PASSAGE22") == ("123", UNREADABLE)
+
+
+def test_identifiers_that_are_called_equal_keep_the_order_they_were_said_in():
+    """Rank-K: `[3] > [2] = [1]`."""
+    assert order("[3] > [1] = [2]") == ("312", OK)
+
+
+def test_a_selection_is_ok_without_the_others_which_follow_in_their_old_order():
+    assert sorted_by("selection", "Document 3, Document 1") == ("312", OK)
+    assert sorted_by("selection", "Document 3") == ("312", OK)
+    assert sorted_by("selection", "The best documents are:\nDocument 3, Document 2") == ("321", OK)
+    assert sorted_by("selection", "[2]") == ("213", OK)
+    assert sorted_by("selection", "Document 2, Document 3, Document 1") == ("231", OK)
+    assert sorted_by("selection", "B, A", ("A", "B", "C")) == ("BAC", OK)
+
+
+def test_a_selection_of_what_is_unknown_or_doubled_is_repaired():
+    assert sorted_by("selection", "Document 3, Document 3") == ("312", REPAIRED)
+    assert sorted_by("selection", "Document 9, Document 2") == ("213", REPAIRED)
+
+
+@pytest.mark.parametrize("text", ["", "None of them", "Document 3 is about bees", "the top 2", "9"])
+def test_a_selection_of_nothing_is_unreadable(text):
+    assert sorted_by("selection", text) == ("123", UNREADABLE)
+
+
+RATED = '<think>[1]: 9</think><answer>{"[1]": 3, "[2]": 8, "[3]": 3}</answer>'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RATED,
+        '{"1": 3, "2": 8.5, "3": 3}',
+        "[1]: 3\n[2]: 8\n[3]: 3",
+        '{"[1]": "3", "[2]" : "8", "3":3}',
+    ],
+)
+def test_ratings_sort_and_equal_ones_keep_their_old_order(text):
+    assert sorted_by("rated-list", text) == ("213", OK)
+
+
+def test_ratings_of_letters_and_below_zero_are_ratings():
+    assert sorted_by("rated-list", "A: -1, B: 0.5, C: -0.5", ("A", "B", "C")) == ("BCA", OK)
+
+
+def test_what_was_not_rated_goes_last_in_its_old_order_and_is_repaired():
+    """The published code rates a whole unreadable group 0, and sinks it."""
+    assert sorted_by("rated-list", '{"[3]": 0}') == ("312", REPAIRED)
+    assert sorted_by("rated-list", '{"[3]": 1, "[9]": 7, "[1]": 2}') == ("132", REPAIRED)
+    assert sorted_by("rated-list", '{"1": 1, "1": 9, "2": 5, "3": 4}') == ("123", REPAIRED)
+    for text in ("", "I would say 7 of 10", "{}", "<think>[1]: 2, [2]: 3, [3]: 4"):
+        assert sorted_by("rated-list", text) == ("123", UNREADABLE)
 
 
 def test_digits_of_other_scripts_are_digits():
@@ -249,6 +317,8 @@ def test_scores_that_are_not_one_finite_number_a_label_are_unreadable(scores):
     assert read("label-weights", scores=scores) == ([0.0, 0.0, 0.0], UNREADABLE)
     assert read("label-preference", labels="AB", scores=scores) == (0.5, UNREADABLE)
     assert read("label-odds", labels=("Yes", "No"), scores=scores) == (-math.inf, UNREADABLE)
+    for name in ("label-expectation", "label-peak"):
+        assert read(name, labels="012", scores=scores) == (-math.inf, UNREADABLE)
 
 
 def test_label_weights_are_probabilities_over_the_labels_alone():
@@ -274,10 +344,22 @@ def test_log_odds_do_not_saturate_where_probabilities_do():
     assert odds[0] < odds[1]
 
 
-def test_a_scoring_model_gives_its_number_as_it_is():
-    assert read("score", labels=(), scores=(-7.25,)) == (-7.25, OK)
-    assert read("score", labels=(), scores=(math.nan,)) == (-math.inf, UNREADABLE)
-    assert read("score", labels=(), scores=()) == (-math.inf, UNREADABLE)
+def test_the_grade_to_be_expected_is_the_mean_of_the_grades_by_their_chances():
+    scores = [math.log(p) for p in (0.1, 0.2, 0.1)]
+    value, status = read("label-expectation", labels="012", scores=scores)
+    assert (value, status) == (pytest.approx(0.2 / 0.4 + 2 * 0.1 / 0.4), OK)
+    assert read("label-expectation", labels="01", scores=(-1e308, 0.0)).value == 1.0
+
+
+def test_the_peak_is_the_log_probability_of_the_highest_grade_alone():
+    assert read("label-peak", labels="012", scores=(-1.0, -2.0, -3.0)) == (-3.0, OK)
+
+
+@pytest.mark.parametrize("name", ["score", "likelihood", "label-logit"])
+def test_one_number_is_taken_as_it_is(name):
+    assert read(name, labels=(), scores=(-7.25,)) == (-7.25, OK)
+    assert read(name, labels=(), scores=(math.nan,)) == (-math.inf, UNREADABLE)
+    assert read(name, labels=(), scores=()) == (-math.inf, UNREADABLE)
 
 
 def test_each_reader_says_what_it_answers_and_what_it_wants():
@@ -299,7 +381,24 @@ def test_each_reader_says_what_it_answers_and_what_it_wants():
     }
 
 
-LONG = ["<answer>", "<think>", "\n", "[1", "[ ", "(", "1", "1 ", "A > ", "Passage A ", "passage "]
+LONG = [
+    "<answer>",
+    "<think>",
+    "\n",
+    "[1",
+    '1"',
+    "1]:",
+    "1: ",
+    "PASSAGE1",
+    "Document ",
+    "[ ",
+    "(",
+    "1",
+    "1 ",
+    "A > ",
+    "Passage A ",
+    "passage ",
+]
 
 
 @pytest.mark.parametrize("text", [*(part * 10_000 for part in LONG), "1" + " " * 50_000 + "x"])

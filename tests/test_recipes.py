@@ -36,6 +36,8 @@ def test_a_recipe_cannot_be_changed_after_it_was_read(read):
 def test_a_method_is_changed_in_parts(read):
     row = read(f'{PLAIN}prompt = "p"\noptions.window = 5').row
     assert (row.strategy, row.prompt, row.options) == ("sliding-window", "p", {"window": 5})
+    asked = read(PLAIN.replace("listwise", "qwen3-reranker") + 'instruction = "Find code."').row
+    assert (asked.prompt, asked.instruction) == ("pointwise/qwen3-reranker", "Find code.")
     row = read(PLAIN.replace("listwise", "prp-sliding-labels") + "options.passes = 2").row
     assert row.options == {"debias": "mean", "passes": 2}
 

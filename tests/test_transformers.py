@@ -12,7 +12,7 @@ import tiny
 from rerank.engines import LabelError, checkpoints
 from rerank.engines.transformers import Transformers
 from rerank.errors import EngineError, MissingExtra, UsageError
-from rerank.wants import Labels, Likelihood, Message, Pair, Request, Text
+from rerank.wants import Labels, Likelihood, Logits, Message, Pair, Request, Text
 
 pytestmark = pytest.mark.slow  # torch alone takes seconds to import
 
@@ -93,6 +93,16 @@ def test_a_chat_is_spelled_by_the_models_template(engine, plain):
     text = "<|im_start|>system\nJudge.<|im_end|>\n<|im_start|>user\ncats?<|im_end|>\n"
     scores = log_probs(model, tokenizer.encode(text + "<|im_start|>assistant\n"))[-1]
     assert reply.scores[0] == pytest.approx(float(scores[tokenizer.encode("A")[0]]), abs=1e-5)
+
+
+def test_logits_are_what_the_head_gives_and_differ_from_log_probabilities_by_their_total(engine):
+    """bge-reranker-v2-gemma's score: comparable between prompts, as a log-probability is not."""
+    scored = replies(engine, [raw(prompt, Labels(("A", "B"))) for prompt in PROMPTS])
+    plain = replies(engine, [raw(prompt, Logits(("A", "B"))) for prompt in PROMPTS])
+    totals = [one.scores[0] - other.scores[0] for one, other in zip(plain, scored, strict=True)]
+    for one, other, total in zip(plain, scored, totals, strict=True):
+        assert one.scores[1] - other.scores[1] == pytest.approx(total, abs=1e-5)
+    assert max(totals) - min(totals) > 0.01
 
 
 @pytest.mark.parametrize("want", [Labels(("A", "B")), Likelihood("No cat")])

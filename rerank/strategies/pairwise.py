@@ -2,7 +2,8 @@
 
 Models prefer what they read first, so a pair is asked in both orders. `debias` says what
 becomes of the two answers: with "agree" a document wins only if both say so (the paper's rule),
-with "mean" the stronger of the two preferences decides (for answers that are probabilities).
+with "mean" the stronger of the two preferences decides (for answers that are probabilities), and
+with "sum" it counts by how much (duoT5's symmetric sum: Pradeep et al. 2021, arXiv:2101.05667).
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,14 @@ from rerank.questions import Asking, Compare, ask_all, together
 from rerank.strategies import heap
 
 T = TypeVar("T")
-Debias: TypeAlias = Literal["agree", "mean"]
+Debias: TypeAlias = Literal["agree", "mean", "sum"]
 
 
 def duel(a: T, b: T, debias: Debias = "agree") -> Asking[float]:
-    """Ask both orders: 1 if `a` wins, 0 if `b` wins, 0.5 if neither does."""
+    """Ask both orders: above 0.5 if `a` wins, below if `b` does, and with "sum" by how much."""
     forward, backward = yield from ask_all([Compare(a, b), Compare(b, a)])
+    if debias == "sum":
+        return (forward - backward + 1) / 2
     if debias == "mean":
         return 0.5 if forward == backward else float(forward > backward)
     if forward > 0.5 > backward:
@@ -52,7 +55,7 @@ def prp_heapsort(docs: Sequence[T], k: int = 10, debias: Debias = "agree") -> As
         for challenger in range(1, len(family)):
             a, b = docs[family[challenger]], docs[family[best]]
             outcome = yield from duel(a, b, debias)
-            if outcome == 1.0 or (outcome == 0.5 and family[challenger] < family[best]):
+            if outcome > 0.5 or (outcome == 0.5 and family[challenger] < family[best]):
                 best = challenger
         return best
 
@@ -68,6 +71,6 @@ def prp_sliding(docs: Sequence[T], passes: int = 10, debias: Debias = "agree") -
     ranking = list(docs)
     for top in range(min(passes, len(ranking))):
         for i in range(len(ranking) - 1, top, -1):
-            if (yield from duel(ranking[i], ranking[i - 1], debias)) == 1.0:
+            if (yield from duel(ranking[i], ranking[i - 1], debias)) > 0.5:
                 ranking[i - 1], ranking[i] = ranking[i], ranking[i - 1]
     return ranking
