@@ -30,7 +30,7 @@ _compiled = functools.lru_cache(maxsize=1024)(_JINJA.from_string)
 def rendered(name: str, key: str, text: str, fields: Mapping[str, Any]) -> str:
     """A template with its fields; InputError names the prompt's file, the key and the line."""
     if "{" not in text:
-        return text
+        return text.removesuffix("\n")  # as Jinja does
     try:
         return _compiled(text).render(fields)
     except Exception as wrong:  # a template can do anything
