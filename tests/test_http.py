@@ -13,7 +13,7 @@ from math import fsum
 import pytest
 import tenacity
 
-from rerank.engines import LabelError, http
+from rerank.engines import LabelError, connection
 from rerank.engines.http import HTTP
 from rerank.engines.journal import Journal
 from rerank.engines.tokens import Tokens
@@ -104,7 +104,7 @@ def engine(url, **options):
 @pytest.fixture
 def at_once(monkeypatch):
     """Retries without waiting."""
-    monkeypatch.setattr(http, "BACK_OFF", tenacity.wait_none())
+    monkeypatch.setattr(connection, "BACK_OFF", tenacity.wait_none())
 
 
 def saying(text="Yes", finish="stop", **usage):
@@ -229,10 +229,15 @@ def test_429_waits_as_long_as_it_is_told(serve):
 
 
 def test_retry_after_is_seconds_or_a_date():
-    assert http.retry_after("2.5") == 2.5
-    assert 58 < http.retry_after(formatdate(time.time() + 60, usegmt=True)) <= 60
-    assert http.retry_after(formatdate(time.time() - 60, usegmt=True)) == 0
-    assert http.retry_after("soon") == http.retry_after("") == http.retry_after("-3") == 0
+    assert connection.retry_after("2.5") == 2.5
+    assert 58 < connection.retry_after(formatdate(time.time() + 60, usegmt=True)) <= 60
+    assert connection.retry_after(formatdate(time.time() - 60, usegmt=True)) == 0
+    assert (
+        connection.retry_after("soon")
+        == connection.retry_after("")
+        == connection.retry_after("-3")
+        == 0
+    )
 
 
 def test_a_quota_that_lasts_for_hours_is_not_waited_for(serve):
@@ -439,10 +444,91 @@ def test_with_nothing_out_there_is_nothing_to_wait_for():
         assert list(opened.poll()) == []
 
 
+# Several servers.
+
+
+def dying(after):
+    """Answer so many requests, then close every connection without a word."""
+    left = iter(range(after))
+
+    def answer(path, body):
+        if next(left, None) is None:
+            raise ConnectionAbortedError
+        return 200, saying("from the one that dies")
+
+    return answer
+
+
+def test_the_least_busy_server_is_asked(serve):
+    quick = serve(lambda *_: time.sleep(0.005) or (200, saying("quick")))
+    slow = serve(lambda *_: time.sleep(0.1) or (200, saying("slow")))
+    with engine(f"{slow.url}, {quick.url}", concurrency=4) as opened:
+        replies = all_of(opened, [asking(str(i)) for i in range(200)])
+    texts = [reply.text for reply in replies.values()]
+    assert len(texts) == 200
+    assert 4 <= texts.count("slow") < 60 < 140 < texts.count("quick")
+    assert quick.most_at_once <= 4 and slow.most_at_once <= 4
+
+
+def test_every_server_is_checked(serve):
+    good, bad = serve(lambda *_: (200, saying())), serve(lambda *_: (200, listing("other")))
+    checked(f"{good.url},{good.url}/")
+    with pytest.raises(EngineError, match=f"{bad.url} does not serve 'tiny'; it serves other"):
+        checked(f"{good.url},{bad.url}")
+
+
+def test_a_server_that_dies_is_left_out_and_the_others_take_its_requests(serve, at_once, caplog):
+    dies, lives = serve(dying(after=10)), serve(lambda *_: (200, saying("from the one that lives")))
+    with engine(f"{dies.url},{lives.url}", concurrency=4) as opened:
+        replies = all_of(opened, [asking(str(i)) for i in range(100)])
+        assert not [reply.error for reply in replies.values() if reply.error]
+        assert len(lives.asked) == 90
+        asked = len(dies.asked)
+        replies = all_of(opened, [asking(str(i)) for i in range(100)])
+    assert {reply.text for reply in replies.values()} == {"from the one that lives"}
+    assert len(dies.asked) == asked
+    [warning] = caplog.messages
+    assert warning.startswith(f"{dies.url} is left out: no answer from {dies.url}")
+
+
+def test_the_error_names_every_server_that_is_gone(serve, at_once):
+    servers = [serve(dying(after=0)) for _ in range(3)]
+    with engine(",".join(server.url for server in servers)) as opened:
+        for _ in range(3):
+            error = one(opened).error
+            assert [error.count(f"no answer from {server.url}:") for server in servers] == [1] * 3
+
+
+def test_a_server_that_fails_one_request_keeps_its_share_of_the_others(serve, at_once):
+    def answer(path, body):
+        if path == "/v1/models":
+            return 200, listing("tiny")
+        fails = body["messages"][0]["content"] == "odd"
+        return (500, {"error": "out of luck"}) if fails else (200, saying())
+
+    first, second = serve(answer), serve(lambda *_: (200, saying("fine")))
+    with engine(f"{first.url},{second.url}") as opened:
+        assert one(opened, asking("odd")).text == "fine"
+        assert one(opened, asking("even")).text == "Yes"
+
+
+def test_a_request_that_no_server_takes_stops_none_of_them(serve, at_once):
+    def answer(path, body):
+        return (200, listing("tiny")) if path == "/v1/models" else (503, {"error": "busy"})
+
+    servers = [serve(answer), serve(answer)]
+    with engine(f"{servers[0].url},{servers[1].url}") as opened:
+        for _ in range(2):
+            expected = "; ".join(f"HTTP 503 from {server.url}: busy" for server in servers)
+            assert one(opened).error == expected
+    assert {len(server.bodies()) for server in servers} == {6}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"base_url": "localhost:8000/v1"},
+        {"base_url": "http://127.0.0.1:9/v1,"},
         {"base_url": "http://host:port/v1"},
         {"api_key": "sk-\nsecret"},
         {"api_key": "sk-é"},

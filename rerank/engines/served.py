@@ -66,15 +66,32 @@ class Served:
         self._ids: dict[Hashable, asyncio.Task[tuple[int, ...]]] = {}
 
     async def reply(self, request: Request) -> Reply:
-        """Answer a request, or say in the reply why there is no answer."""
+        """Answer a request, or say in the reply why there is no answer.
+
+        Raises `Failed` where the server is in trouble, and not the request.
+        """
         try:
             return await self._ask(request)
         except Failed as failed:
+            if failed.again:
+                raise
             if failed.overflows:
                 return Reply(overflow=await self._excess(request, failed))
             return Reply(error=failed.line)
         except EngineError as refused:
             return Reply(error=str(refused))
+
+    @property
+    def place(self) -> str:
+        return self.server.place
+
+    async def stands(self) -> bool:
+        """Whether the server says anything at all, be it that it lists no models."""
+        try:
+            await self.server.get("/models")
+        except Failed as failed:
+            return not failed.again
+        return True
 
     async def check(self, request: Request) -> None:
         """Try one request; raise `EngineError` or `Failed` where it cannot be answered exactly."""
