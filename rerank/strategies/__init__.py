@@ -6,10 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from rerank.questions import Asking
+from rerank.strategies.active import active
+from rerank.strategies.adaptive import adaptive_rating, adaptive_window
+from rerank.strategies.blocks import joint_blocks
+from rerank.strategies.consistency import self_consistent
 from rerank.strategies.listwise import full_ranking, sliding_window
 from rerank.strategies.pairwise import prp_allpairs, prp_heapsort, prp_sliding
+from rerank.strategies.partition import top_down
 from rerank.strategies.pointwise import rate_each
 from rerank.strategies.setwise import setwise_bubblesort, setwise_heapsort
+from rerank.strategies.tournament import tournament
+from rerank.strategies.uncertain import order_uncertain
 
 Strategy: TypeAlias = Callable[..., Asking[list[Any]]]
 
@@ -30,6 +37,14 @@ STRATEGIES: dict[str, Strategy] = {
     "setwise-bubblesort": setwise_bubblesort,
     "sliding-window": sliding_window,
     "full-ranking": full_ranking,
+    "top-down": top_down,
+    "tournament": tournament,
+    "joint-blocks": joint_blocks,
+    "uncertain": order_uncertain,
+    "self-consistency": self_consistent,
+    "adaptive-rating": adaptive_rating,
+    "adaptive-window": adaptive_window,
+    "active": active,
 }
 
 
