@@ -95,11 +95,16 @@ class LLMJudge:
     """
 
     def __init__(self, prompt: Prompt, engine: Engine) -> None:
-        self.prompt, self.engine = prompt.guarding(engine.special_tokens), engine
+        self.prompt, self.engine = prompt.fitted(engine.special_tokens, engine.cut), engine
         self._asked: dict[Hashable, _Asked] = {}
 
     def check(self, docs: int) -> None:
         """Raise EngineError unless questions over up to `docs` documents can be answered."""
+        if self.prompt.file.tokens and not self.engine.cut:
+            raise EngineError(
+                f"prompt {self.prompt.name} cuts passages at {self.prompt.file.tokens} tokens,"
+                " but this engine has no tokenizer here: give it 'words' instead of 'tokens'"
+            )
         for request in forms(self.prompt, max(docs, 2)):
             if type(request.want) not in self.engine.wants:
                 offers = ", ".join(want.__name__ for want in self.engine.wants)

@@ -132,6 +132,66 @@ METHODS: dict[str, Method] = {
     "rank-k": Method(
         "sliding-window", "listwise/rank-k", "Yang et al. 2025, arXiv:2505.14432", *_SLIDES
     ),
+    "tdpart": Method(
+        "top-down",
+        "listwise/rank-zephyr",
+        "Parry et al. 2024, arXiv:2405.14589",
+        "2 + ceil((N - w) / (w - 1)) or one more, 1 if N <= w",
+        "3 or 4",
+    ),
+    "tourrank": Method(
+        "tournament",
+        "listwise/select",
+        "Chen et al. 2024, arXiv:2406.11678",
+        "13 a tournament at N = 100",
+        "5",
+    ),
+    "jointrank": Method(
+        "joint-blocks",
+        "listwise/rank-zephyr",
+        "Dedov 2025, arXiv:2506.22262",
+        "ceil(N r / b), b = block, r = repeats",
+        "1",
+    ),
+    "grouprank": Method(
+        "joint-blocks",
+        "listwise/rate-together",
+        "Sun et al. 2025, arXiv:2511.11653 (its ratings as orders)",
+        "ceil(N r / b), b = block, r = repeats",
+        "1",
+        {"repeats": 6, "aggregate": "borda"},
+    ),
+    "acurank": Method(
+        "uncertain",
+        "listwise/rank-zephyr",
+        "Yoon et al. 2025, arXiv:2505.18512",
+        "7 to 20 at N = 100",
+        "3 to 8",
+    ),
+    "active": Method(
+        "active", "listwise/rank-zephyr", "this project", "about 5 at N = 100", "the calls"
+    ),
+    "self-consistency": Method(
+        "self-consistency",
+        "listwise/rank-zephyr",
+        "Tang et al. 2023, arXiv:2310.07712",
+        "times as many as the strategy's",
+        "the strategy's",
+    ),
+    "gar": Method(
+        "adaptive-rating",
+        "pointwise/yes-no",
+        "MacAvaney et al. 2022, arXiv:2208.08942",
+        "depth, which is N if not given",
+        "ceil(depth / batch), 1 without neighbours",
+    ),
+    "slidegar": Method(
+        "adaptive-window",
+        "listwise/rank-zephyr",
+        "Rathee et al. 2025, arXiv:2501.09186",
+        "1 + ceil((depth - w) / step)",
+        "the calls",
+    ),
     "first": Method("sliding-window", "listwise/first", _FIRST, *_SLIDES),
     "first-letters": Method("sliding-window", "listwise/letters", _FIRST, *_SLIDES),
     "full-ranking": Method(

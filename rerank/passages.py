@@ -6,7 +6,8 @@ text only, no template and no model.
 
 import functools
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 from rerank.records import Doc
 
@@ -24,6 +25,22 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufd
 HEADING = re.compile(r"\b(Passage|Document|PASSAGE)\s*(\d+|(?<!\w)[A-Z])\s*[:=]")
 
 
+Cut: TypeAlias = Callable[[str, int], tuple[str, int, int]]
+"""The start of a text up to so many units, how many it has, and how many were left out."""
+
+
+def first_words(text: str, limit: int) -> tuple[str, int, int]:
+    """Cut at words.
+
+    A word is what stands between spaces, at most 40 characters of it; in scripts that use no
+    spaces, a character.
+    """
+    ends = [match.end() for match in WORD.finditer(text)]
+    if len(ends) <= limit:
+        return text, len(ends), 0
+    return text[: ends[limit - 1]] if limit else "", limit, len(ends) - limit
+
+
 class Passage(NamedTuple):
     """What is shown of a document: `words` of it, in `size` bytes, after `cut` were left out."""
 
@@ -37,18 +54,23 @@ class Passage(NamedTuple):
 
 @functools.lru_cache(maxsize=16384)
 def passage(
-    doc: Doc, limit: int, control: tuple[str, ...] = CONTROL, bare: bool = False
+    doc: Doc,
+    limit: int,
+    control: tuple[str, ...] = CONTROL,
+    bare: bool = False,
+    first: Cut = first_words,
 ) -> Passage:
     """The first `limit` words of a document; `content` has its title, as RankGPT writes it.
 
     algorithms.md section 2.5: "Title: ... Content: ..." where there is a title; `bare` leaves out
-    these two words.
+    these two words. Where `first` cuts at tokens, all words here are tokens.
     """
     title, text = clean(doc.title, control), clean(doc.text, control)
     named = f"{title} {text}" if bare else f"Title: {title} Content: {text}"
     whole = named if title else text
-    content, words, cut = _first_words(whole, limit)
-    text, title = _first_words(text, limit)[0], _first_words(title, limit)[0]
+    content, words, cut = first(whole, limit)
+    if cut:
+        text, title = first(text, limit)[0], first(title, limit)[0]
     return Passage(text, title, content, words, len(content.encode()), cut)
 
 
@@ -67,15 +89,3 @@ def harmless(text: str, control: tuple[str, ...] = CONTROL) -> str:
             broken = 1 if not token.endswith(":") else len(token) - 1
             text = text.replace(token, f"{token[:broken]} {token[broken:]}")
     return text
-
-
-def _first_words(text: str, limit: int) -> tuple[str, int, int]:
-    """The start of a text, the words it has, and how many words were cut.
-
-    A word is what stands between spaces, at most 40 characters of it; in scripts that use no
-    spaces, a character.
-    """
-    ends = [match.end() for match in WORD.finditer(text)]
-    if len(ends) <= limit:
-        return text, len(ends), 0
-    return text[: ends[limit - 1]] if limit else "", limit, len(ends) - limit

@@ -13,6 +13,7 @@ class ScriptedEngine:
     """
 
     name = "scripted"
+    cut = None
 
     def __init__(
         self,

@@ -119,7 +119,7 @@ def test_the_memo_saves_what_bubblesort_asks_twice():
 class Weighing:
     """An engine that weighs what it is asked and scores nothing apart."""
 
-    name, special_tokens = "weighing", ()
+    name, special_tokens, cut = "weighing", (), None
 
     def __init__(self, wants):
         self.wants, self.characters, self.out = (wants,), 0, []

@@ -22,6 +22,7 @@ class Fake:
 
     def __init__(self, name="fake", reply=None, at_once=100):
         self.name, self.wants, self.special_tokens = name, (Text, Labels), ("<end>",)
+        self.cut = None
         self.out, self.seen, self.closed = [], [], False
         self.reply, self.at_once = reply or echo, at_once
 

@@ -283,6 +283,66 @@ def test_while_one_prompt_shrinks_the_others_are_answered():
     assert found[0][0] == "long"
 
 
+# ---------------------------------------------------------------- passages cut at tokens
+
+
+def fives(text, limit):
+    """A tokenizer whose tokens are five characters each."""
+    count = math.ceil(len(text) / 5)
+    return text[: 5 * limit], min(count, limit), max(0, count - limit)
+
+
+@pytest.fixture
+def by_tokens(tmp_path):
+    """A judge whose prompt cuts at four tokens, and its engine."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'asks = "Order"\nsource = "s"\nreads = "permutation"\nlabels = "numbers"\ntokens = 4\n'
+        "user = '{% for doc in docs %}{{ doc.content }} {% endfor %}'"
+    )
+
+    def judge(cut, **options):
+        judge, engine = scripted_judge(str(path), **options)
+        engine.cut = cut
+        return LLMJudge(judge.prompt, engine), engine
+
+    return judge
+
+
+def test_passages_are_cut_at_the_models_own_tokens_and_counted_in_them(by_tokens):
+    judge, engine = by_tokens(fives)
+    judge.check(2)
+    [answer] = told(judge, Order((Doc("1", "x" * 33), Doc("2", "y" * 20), Doc("3", "z"))))
+    assert engine.requests[0].messages[0].content.split() == ["x" * 20, "y" * 20, "z"]
+    assert (answer.truncated, answer.cut) == (1, 3)
+
+
+def test_a_passage_is_cut_once_however_often_it_is_shown(by_tokens):
+    cuts = []
+
+    def counting(text, limit):
+        cuts.append(text)
+        return fives(text, limit)
+
+    judge, _ = by_tokens(counting)
+    docs = [Doc(str(i), f"{i} is shown") for i in range(3)]
+    told(judge, *(Order((docs[i], docs[j])) for i in range(3) for j in range(3)))
+    assert sorted(cuts) == sorted(doc.text for doc in docs)
+
+
+def test_too_long_a_prompt_gives_up_tokens_as_it_would_give_up_words(by_tokens):
+    judge, engine = by_tokens(fives, limit=8)
+    [answer] = told(judge, Order((Doc("1", "x" * 20), Doc("2", "y" * 20))))
+    assert engine.tokens(engine.requests[-1]) <= 8
+    assert answer.cut > 0 and answer.truncated == 2
+
+
+def test_an_engine_without_a_tokenizer_cannot_cut_at_tokens(by_tokens):
+    judge, _ = by_tokens(None)
+    with pytest.raises(EngineError, match="cuts passages at 4 tokens, but this engine has no"):
+        judge.check(2)
+
+
 # ------------------------------------------------------------------ a thought, then its scores
 
 

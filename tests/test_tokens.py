@@ -5,6 +5,7 @@ import tiny
 
 from rerank.engines import LabelError
 from rerank.engines.tokens import Tokens
+from rerank.errors import EngineError
 from rerank.wants import Labels, Message, Request, Text
 
 pytestmark = pytest.mark.slow  # transformers takes seconds to import
@@ -155,3 +156,22 @@ def test_a_label_after_a_colon_keeps_its_space(apart):
 def test_two_labels_of_one_token_are_refused_by_name(words):
     with pytest.raises(LabelError, match="'yes' and 'Yes' are the same token"):
         Tokens(words).label_ids(_raw(Labels(("yes", "no", "Yes")), "relevant:"))
+
+
+def test_a_text_is_cut_after_a_token_and_what_it_lost_is_counted(apart):
+    tokens = Tokens(apart)
+    text = "Which passage is best? Über alles: 信息检索"
+    ids = apart.encode(text, add_special_tokens=False)
+    assert tokens.cut(text, len(ids)) == (text, len(ids), 0)
+    assert tokens.cut(text, 0) == ("", 0, len(ids))
+    for limit in range(1, len(ids)):
+        start, shown, lost = tokens.cut(text, limit)
+        assert text.startswith(start)
+        assert (shown, lost) == (limit, len(ids) - limit)
+    start, _, _ = tokens.cut("Which passage is best?", 3)
+    assert apart.encode(start, add_special_tokens=False) == ids[:3]
+
+
+def test_a_tokenizer_that_does_not_know_where_its_tokens_end_cuts_nothing():
+    with pytest.raises(EngineError, match="does not say where its tokens end: cut at words"):
+        Tokens(SimpleNamespace(is_fast=False, encode=lambda *_, **__: [])).cut("text", 1)

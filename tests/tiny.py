@@ -86,4 +86,5 @@ def _words() -> list[str]:
     root = Path(__file__).resolve().parents[1] / "prompts"
     texts = [path.read_text() for path in sorted(root.rglob("*.toml"))]
     words = [*ascii_uppercase, "Yes", "No", "yes", "no", "true", "false", *map(str, range(10))]
+    words += ["None", "Low", "Medium", "High"]
     return texts + [f"{before}{word}" for word in words for before in ("", " ", "[", "\n")] * 50

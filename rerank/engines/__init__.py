@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable
 from typing import Protocol
 
 from rerank.errors import EngineError
+from rerank.passages import Cut
 from rerank.wants import Reply, Request, Want
 
 
@@ -23,6 +24,9 @@ class Engine(Protocol):
 
     special_tokens: tuple[str, ...]
     """Strings that the model would read as control tokens; prompts keep them out of documents."""
+
+    cut: Cut | None
+    """Cuts a text at so many of the model's own tokens; None where its tokenizer is not here."""
 
     def check(self, request: Request) -> None:
         """Raise `EngineError` where a request of this form cannot be answered exactly.

@@ -33,6 +33,7 @@ class HTTP:
 
     wants: tuple[type[Want], ...] = (Text, Labels, Likelihood)
     special_tokens: tuple[str, ...] = ()  # a server does not list them
+    cut = None
 
     def __init__(
         self,

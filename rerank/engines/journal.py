@@ -34,7 +34,7 @@ class Journal:
     def __init__(self, engine: Engine, path: Path) -> None:
         self.engine, self.path = engine, path
         self.name, self.wants = engine.name, engine.wants
-        self.special_tokens = engine.special_tokens
+        self.special_tokens, self.cut = engine.special_tokens, engine.cut
         self.asked = self.replayed = 0
         self._known: list[tuple[Hashable, Reply]] = []
         self._out: dict[str, tuple[str, list[Hashable]]] = {}

@@ -31,6 +31,7 @@ class Scorer:
     """
 
     wants: tuple[type[Want], ...] = (Pair,)
+    cut = None
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ class Spelling:
         self._reading = Tokens(tokenizer, template_options)
         own_side = Tokens(_WithoutSpecial(tokenizer), starts=True)
         self._writing = own_side if two_sided else self._reading
-        self.special = self._reading.special
+        self.special, self.cut = self._reading.special, self._reading.cut
 
     def spell(self, request: Request) -> Spelt:
         """`EngineError` where the template refuses the prompt or a target is not its own tokens."""

@@ -47,6 +47,16 @@ class Tokens:
         ]
         return tuple(dict.fromkeys([*self.tokenizer.all_special_tokens, *marked]))
 
+    def cut(self, text: str, limit: int) -> tuple[str, int, int]:
+        """The first `limit` tokens of a text as text, how many it has, and how many it lost."""
+        if not self.tokenizer.is_fast:
+            raise EngineError("this tokenizer does not say where its tokens end: cut at words")
+        spelled = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ends = [end for _, end in spelled["offset_mapping"]]
+        if len(ends) <= limit:
+            return text, len(ends), 0
+        return text[: ends[limit - 1]] if limit else "", limit, len(ends) - limit
+
     def text(self, request: Request) -> str:
         """The whole prompt as the model sees it, up to where it starts to write."""
         if not request.chat:

@@ -44,7 +44,7 @@ class Transformers:
         self._spelling = Spelling(
             self._model.tokenizer, chat_template_options, self._model.two_sided
         )
-        self.special_tokens = self._spelling.special
+        self.special_tokens, self.cut = self._spelling.special, self._spelling.cut
         self._context = _context(self._model, max_model_len)
         self._batch_tokens = batch_tokens
         self._queue: list[_Asked] = []

@@ -33,6 +33,7 @@ class PromptFile(Strict):
     first writes up to there, in at most `max_tokens` tokens, and only then are labels scored.
     `thinks`: the model's chat template has opened a thought already. `marks` hold the parts of a
     wording together and are kept out of its fields. `query` and `doc` spell a scoring model's pair.
+    A passage is cut at so many `words`, or at so many of the model's own `tokens`.
     """
 
     asks: Literal["Rate", "Compare", "Pick", "Order"]
@@ -53,6 +54,7 @@ class PromptFile(Strict):
     doc: str = "{{ doc.content }}"
     titles: Literal["named", "bare"] = "named"
     words: int = pydantic.Field(300, ge=1)
+    tokens: int | None = pydantic.Field(None, ge=1)
     max_tokens: int | None = pydantic.Field(None, ge=1)
     stop: tuple[str, ...] = ()
 

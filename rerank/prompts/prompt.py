@@ -7,8 +7,9 @@ from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from rerank.errors import UsageError
-from rerank.passages import CONTROL, clean, harmless, passage
+from rerank.passages import CONTROL, Cut, clean, first_words, harmless, passage
 from rerank.prompts.file import PromptFile
+from rerank.prompts.seams import Field, taken_apart
 from rerank.prompts.templates import rendered
 from rerank.questions import Compare, Order, Question, Rate
 from rerank.readers import Reader, Reading
@@ -50,6 +51,7 @@ class Prompt:
     temperature: float = 0.0
     seed: int | None = None
     control: tuple[str, ...] = CONTROL
+    cut: Cut = first_words
 
     @property
     def asks(self) -> type[Question[Any]]:
@@ -74,6 +76,11 @@ class Prompt:
         kept_out = dict.fromkeys([*CONTROL, *self.file.marks, *filter(None, control)])
         return replace(self, control=tuple(kept_out))
 
+    def fitted(self, special_tokens: Sequence[str], cut: Cut | None) -> "Prompt":
+        """The same wording for a model that has these control tokens and this tokenizer."""
+        by_tokens = cut if cut and self.file.tokens else first_words
+        return replace(self.guarding(special_tokens), cut=by_tokens)
+
     def labels(self, count: int) -> tuple[str, ...]:
         """The label of each of `count` documents, or the fixed answers that the prompt offers."""
         if isinstance(self.file.labels, list):
@@ -90,7 +97,8 @@ class Prompt:
     def wording(self, query: Query, question: Question[Any], words: int | None = None) -> Wording:
         """Render a question, each passage cut to `words` words (the prompt's own, if None).
 
-        A pair for a scoring model is not cut; the model does that itself.
+        Words are tokens for a prompt that says so and was `fitted` to a model. A pair for a scoring
+        model is not cut; the model does that itself.
         """
         if not isinstance(question, self.asks):
             given, asks = type(question).__name__, self.asks.__name__
@@ -99,16 +107,19 @@ class Prompt:
         if self.reader.wants is Pair:
             return Wording(Request((), self._pair(query, docs[0])))
         labels = self.labels(len(docs))
-        limit, bare = self.file.words if words is None else words, self.file.titles == "bare"
-        passages = [passage(doc, limit, self.control, bare) for doc in docs]
+        limit = (self.file.tokens or self.file.words) if words is None else words
+        bare = self.file.titles == "bare"
+        passages = [passage(doc, limit, self.control, bare, self.cut) for doc in docs]
         each = [""] if self.asks is Rate else labels
         shown = [
-            Shown(label, p.text, p.title, p.content)
+            Shown(label, Field(p.text), p.title, Field(p.content))
             for label, p in zip(each, passages, strict=True)
         ]
         asked = clean(query.text, self.control)
-        messages = tuple(self._messages(self._fields(question, asked, shown)))
-        request = Request(messages, self._want(asked, labels), self.file.prefill, self.file.chat)
+        turns = [*self._turns(self._fields(question, asked, shown))]
+        messages, seams = zip(*turns, strict=True)
+        want = self._want(asked, labels)
+        request = Request(messages, want, self.file.prefill, self.file.chat, seams)
         words_shown, size = tuple(p.words for p in passages), sum(p.size for p in passages)
         cut = [p.cut for p in passages if p.cut]
         return Wording(request, words_shown, size, len(cut), sum(cut))
@@ -137,15 +148,22 @@ class Prompt:
             return Reading([docs[place] for place in reading.value], reading.status)
         return reading
 
-    def _messages(self, fields: Mapping[str, Any]) -> Iterator[Message]:
+    def _turns(self, fields: Mapping[str, Any]) -> Iterator[tuple[Message, tuple[int, ...]]]:
+        """Each message, and where it was put together."""
         if self.file.system:
-            yield Message("system", self._rendered("system", self.file.system, fields))
+            yield self._turn("system", "system", self.file.system, fields)
         key = "turns" if self.file.turns else "user"
         for each, group in groupby(self.file.conversation, key=lambda turn: turn.each):
             turns = list(group)
             for more in ({"doc": doc} for doc in fields["docs"]) if each else ({},):
                 for turn in turns:
-                    yield Message(turn.role, self._rendered(key, turn.content, {**fields, **more}))
+                    yield self._turn(turn.role, key, turn.content, {**fields, **more})
+
+    def _turn(
+        self, role: str, key: str, content: str, fields: Mapping[str, Any]
+    ) -> tuple[Message, tuple[int, ...]]:
+        text, seams = taken_apart(self._rendered(key, content, fields))
+        return Message(role, text), seams
 
     def _rendered(self, key: str, text: str, fields: Mapping[str, Any]) -> str:
         return rendered(self.name, key, text, fields)
