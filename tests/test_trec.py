@@ -61,6 +61,43 @@ def test_a_run_line_that_is_wrong_is_named(file, line, message):
     assert refusal(read_run, file, RUN + line) == message
 
 
+LONG = [f"q{n % 7} Q0 d{n} {n} {-n / 8} long" for n in range(5000)]  # more than one block
+
+
+def test_a_long_run_reads_as_its_lines_do_though_its_queries_take_turns(file):
+    file.write_text("\n".join(LONG))
+    run = read_run(file)
+    assert [len(docs) for docs in run.values()] == [715, 715, 714, 714, 714, 714, 714]
+    assert run["q3"]["d4742"] == -592.75 and list(run["q6"])[:2] == ["d6", "d13"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("q1 Q0 d1 9 1 long", "F:4001: document 'd1' is there twice for query 'q1'"),
+        ("q1 Q0 x 9 nan long", "F:4001: a score must be finite, not 'nan'"),
+        ("q1 Q0 x 9 one long", "F:4001: a score must be a number, not 'one'"),
+        ("q1 Q0 x 9 1", "F:4001: 5 columns; a run has 6: query Q0 document rank score tag"),
+        (
+            "q1 Q0 x 9 1 a b\nq1 Q0 y 9 1",  # 12 columns in two lines
+            "F:4001: 7 columns; a run has 6: query Q0 document rank score tag",
+        ),
+        (
+            "q1 Q0 x\nq1 Q0 \0 9 1 a b c d",  # and with a sign that blocks of lines use
+            "F:4001: 3 columns; a run has 6: query Q0 document rank score tag",
+        ),
+    ],
+)
+def test_a_wrong_line_far_into_a_long_run_is_named(file, line, message):
+    text = "\n".join([*LONG[:4000], line, *LONG[4000:]])
+    assert refusal(read_run, file, text) == message
+
+
+def test_blank_lines_byte_order_marks_and_odd_ids_do_not_matter(file):
+    file.write_bytes("\ufeffq Q0 \0 1 2 t\n\n \t\nq\u3000Q0 d\u200b 2 1_0 t".encode())
+    assert read_run(file) == {"q": {"\0": 2.0, "d\u200b": 10.0}}
+
+
 def test_an_empty_run_is_an_error(file):
     wanted = "F: empty; a run has 6: query Q0 document rank score tag"
     assert refusal(read_run, file, "\n") == wanted

@@ -6,11 +6,13 @@ trec_eval sorts by score, and so do we.
 
 import math
 import re
+import zlib
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from rerank.datasets.collection import judgments
-from rerank.datasets.lines import Place, lines
+from rerank.datasets.lines import Place, blocks, lines
 from rerank.errors import InputError
 from rerank.records import Qrels, Run
 
@@ -18,11 +20,49 @@ BEIR = ("query-id", "corpus-id", "score")
 TREC = ("query", "iteration", "document", "grade")
 RUN = ("query", "Q0", "document", "rank", "score", "tag")
 
+END = "\0"  # stands for the end of a line among columns
 GRADE = re.compile(r"-?[0-9]{1,9}")
 
 
 def read_run(path: Path) -> Run:
     """A TREC run, plain or gzip; queries and documents keep the order of the file."""
+    if (run := _in_blocks(path)) is None:
+        run = _line_by_line(path)
+    if not run:
+        raise InputError.at(path, None, f"empty; {_form('a run', RUN)}")
+    return run
+
+
+def _in_blocks(path: Path) -> Run | None:
+    """Read a run in a fifth of the time; None where a line is wrong, which this cannot name."""
+    run: Run = {}
+    try:
+        return run if all(_add(run, block) for block in blocks(path)) else None
+    except (ValueError, OSError, EOFError, zlib.error):
+        return None
+
+
+def _add(run: Run, block: str) -> bool:
+    """Add whole lines to a run; false where one of them is not as it should be."""
+    columns = block.replace("\n", f" {END} ").split()
+    width, length = len(RUN) + 1, block.count("\n")
+    ends = columns[len(RUN) :: width]
+    if END in block or len(columns) != length * width or ends.count(END) != length:
+        return False
+    docs, scores = columns[2::width], list(map(float, columns[4::width]))
+    start = 0
+    for query, same in groupby(columns[::width]):
+        end = start + len(list(same))
+        found = run.setdefault(query, {})
+        expected = len(found) + end - start
+        found.update(zip(docs[start:end], scores[start:end], strict=True))
+        if len(found) != expected:
+            return False
+        start = end
+    return math.isfinite(sum(scores))  # which no sum with NaN or an infinity is
+
+
+def _line_by_line(path: Path) -> Run:
     run: Run = {}
     for number, line in lines(path):
         if len(columns := line.split()) != len(RUN):
@@ -33,8 +73,6 @@ def read_run(path: Path) -> Run:
             what = f"document {doc!r} is there twice for query {query!r}"
             raise InputError.at(path, number, what)
         docs[doc] = _score(score, path, number)
-    if not run:
-        raise InputError.at(path, None, f"empty; {_form('a run', RUN)}")
     return run
 
 
