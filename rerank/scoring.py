@@ -1,12 +1,12 @@
 """Score run files that anyone made. What the numbers alone would hide is said beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rerank.datasets import read_qrels, read_run
-from rerank.evaluate import Scores, evaluate, in_order
+from rerank.evaluate import Scores, TieSpan, evaluate, tie_spans
 from rerank.records import Run
 
 Ties = Literal["auto", "file", "ids"]
@@ -28,18 +28,22 @@ def score_files(
     What becomes of equal scores: with `ties="file"` they keep the order of the file, with "ids"
     they go by document id, last first, as trec_eval has it. "auto" keeps the order of the file,
     which is what its author ranked, unless all ties stand in ascending order of their ids: such a
-    file was sorted and ranks nothing there. Where the two differ in the fourth digit, a note
-    gives both.
+    file was sorted and ranks nothing there. Where the two differ in the fourth digit, or ties leave
+    more than 0.01 open, a note says so.
     """
     judged = read_qrels(qrels)
     for path in paths:
         run = read_run(path)
-        by_file = evaluate(judged, in_order(run), measures)
-        tied = _ties(run)
-        by_ids = evaluate(judged, run, measures) if tied else by_file
+        by_file = evaluate(judged, run, measures, "file")
+        if not (tied := _ties(run)):
+            yield Scored(path, by_file, _absent(by_file))
+            continue
+        by_ids = evaluate(judged, run, measures)
         sorted_by_id = ties == "auto" and all(above < below for above, below in tied)
         chosen = by_ids if sorted_by_id or ties == "ids" else by_file
-        yield Scored(path, chosen, [*_differences(by_file, by_ids, len(tied)), *_absent(chosen)])
+        spans = tie_spans(judged, run, measures)
+        notes = _differences(by_file, by_ids, spans, len(tied))
+        yield Scored(path, chosen, [*notes, *_absent(chosen)])
 
 
 def _ties(run: Run) -> list[tuple[str, str]]:
@@ -47,17 +51,21 @@ def _ties(run: Run) -> list[tuple[str, str]]:
     return [
         (above, below)
         for scores in run.values()
+        if len(set(scores.values())) < len(scores)
         for above, below in pairwise(sorted(scores, key=scores.__getitem__, reverse=True))
         if scores[above] == scores[below]
     ]
 
 
-def _differences(by_file: Scores, by_ids: Scores, tied: int) -> list[str]:
+def _differences(
+    by_file: Scores, by_ids: Scores, spans: Mapping[str, TieSpan], tied: int
+) -> list[str]:
     return [
         f"{tied} tied scores: {name} is {by_file.mean[name]:.4f} in the order of the file,"
-        f" {by_ids.mean[name]:.4f} by document id (trec_eval); see --ties"
-        for name in by_file.mean
-        if f"{by_file.mean[name]:.4f}" != f"{by_ids.mean[name]:.4f}"
+        f" {by_ids.mean[name]:.4f} by document id (trec_eval), {span.expected:.4f} expected,"
+        f" {span.worst:.4f} to {span.best:.4f} possible; see --ties"
+        for name, span in spans.items()
+        if f"{by_file.mean[name]:.4f}" != f"{by_ids.mean[name]:.4f}" or span.width > 0.01
     ]
 
 
