@@ -38,10 +38,10 @@ _EACH = ("N", "1")
 _THOUGHT = ("N, each a thought and then its scores", "1")
 _SLIDES = ("1 + ceil((N - w) / s), 1 if N <= w", "the calls")
 _ALLPAIRS = ("N (N - 1)", "1")
-_SLIDING = ("2 sum(N - 1 - i, i < passes)", "half the calls")
+_SLIDING = ("2 sum(N - 1 - i, i < k)", "N + k - 2")
 _HEAP = ("about 2 x 256 at N = 100, k = 10", "about half the pairs")
 _SETWISE_HEAP = ("about 30 at N = 100, k = 10, c = 9; 78 at c = 3; 22 at c = 19", "about 3 in 4")
-_SETWISE_BUBBLE = ("sum(ceil((N - 1 - i) / c), i < k)", "the calls")
+_SETWISE_BUBBLE = ("sum(ceil((N - 1 - i) / c), i < k)", "2 (k - 1) + ceil((N - k) / c)")
 _PASSES = ("1 + ceil((N - w) / s) a pass, until one changes no place of the top k", "the calls")
 
 METHODS: dict[str, Method] = {

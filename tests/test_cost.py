@@ -24,29 +24,38 @@ def windows(n, w=20, s=10):
     return 1 + ceil((n - w) / s)
 
 
-def sliding(n, passes=10):
-    return 2 * sum(n - 1 - i for i in range(min(passes, n)))
+def sliding(n, k=10):
+    return 2 * sum(n - 1 - i for i in range(min(k, n)))
+
+
+def sliding_rounds(n, k=10):
+    return n - 1 + min(k, n - 1) - 1 if n > 1 else 0
 
 
 def bubble(n, k=10, c=9):
     return sum(ceil((n - 1 - i) / c) for i in range(min(k, n)))
 
 
+def bubble_rounds(n, k=10, c=9):
+    """Each pass starts two sets behind the one before it."""
+    return len({2 * i + j for i in range(min(k, n)) for j in range(ceil((n - 1 - i) / c))})
+
+
 FORMULAS = {  # method, options: calls, rounds
     "scorer": ({}, lambda n: n, lambda n: min(n, 1)),
     "yes-no": ({}, lambda n: n, lambda n: min(n, 1)),
     "prp-allpairs": ({}, lambda n: n * (n - 1), lambda n: int(n > 1)),
-    "prp-sliding": ({}, sliding, lambda n: sliding(n) // 2),
+    "prp-sliding": ({}, sliding, sliding_rounds),
     "prp-sliding-labels": (
-        {"passes": 3},
+        {"k": 3},
         lambda n: sliding(n, 3),
-        lambda n: sliding(n, 3) // 2,
+        lambda n: sliding_rounds(n, 3),
     ),
-    "setwise-bubblesort": ({}, bubble, bubble),
+    "setwise-bubblesort": ({}, bubble, bubble_rounds),
     "setwise-bubblesort-labels": (
         {"k": 4, "children": 3},
         lambda n: bubble(n, 4, 3),
-        lambda n: bubble(n, 4, 3),
+        lambda n: bubble_rounds(n, 4, 3),
     ),
     "listwise": ({}, windows, windows),
     "first": ({"window": 8, "stride": 3}, lambda n: windows(n, 8, 3), lambda n: windows(n, 8, 3)),

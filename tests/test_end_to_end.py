@@ -15,8 +15,8 @@ from rerank.recipes import read_recipe
 QUERIES, DEPTH = 21, 20
 METHODS = {
     "yes-no": "",
-    "prp-sliding": "memo = false\noptions = { passes = 5 }",
-    "prp-sliding-labels": "memo = false\noptions = { passes = 5 }",
+    "prp-sliding": "memo = false\noptions = { k = 5 }",
+    "prp-sliding-labels": "memo = false\noptions = { k = 5 }",
     "setwise-heapsort": "options = { children = 3 }",
     "setwise-heapsort-labels": "options = { children = 3 }",
     "listwise": "options = { window = 10, stride = 5 }\nsampling.max_tokens = 32",

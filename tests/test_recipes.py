@@ -38,8 +38,8 @@ def test_a_method_is_changed_in_parts(read):
     assert (row.strategy, row.prompt, row.options) == ("sliding-window", "p", {"window": 5})
     asked = read(PLAIN.replace("listwise", "qwen3-reranker") + 'instruction = "Find code."').row
     assert (asked.prompt, asked.instruction) == ("pointwise/qwen3-reranker", "Find code.")
-    row = read(PLAIN.replace("listwise", "prp-sliding-labels") + "options.passes = 2").row
-    assert row.options == {"debias": "mean", "passes": 2}
+    row = read(PLAIN.replace("listwise", "prp-sliding-labels") + "options.k = 2").row
+    assert row.options == {"debias": "mean", "k": 2}
 
 
 def test_another_strategy_takes_none_of_the_methods_options(read):

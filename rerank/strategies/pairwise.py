@@ -63,14 +63,18 @@ def prp_heapsort(docs: Sequence[T], k: int = 10, debias: Debias = "agree") -> As
     return [docs[i] for i in order]
 
 
-def prp_sliding(docs: Sequence[T], passes: int = 10, debias: Debias = "agree") -> Asking[list[T]]:
-    """Bubble the best documents up from the bottom, one pass for each place to fill.
+def prp_sliding(docs: Sequence[T], k: int = 10, debias: Debias = "agree") -> Asking[list[T]]:
+    """Bubble the best documents up from the bottom, one pass for each of the `k` places to fill.
 
-    2 * sum(N-1-i for i < passes) calls, each pair's two at a time (algorithms.md section 4.2).
+    2 * sum(N-1-i for i < k) calls (algorithms.md section 4.2). A pass starts as soon as the one
+    before is two pairs ahead, so a query waits for N + k - 2 rounds, not for every pair.
     """
-    ranking = list(docs)
-    for top in range(min(passes, len(ranking))):
-        for i in range(len(ranking) - 1, top, -1):
-            if (yield from duel(ranking[i], ranking[i - 1], debias)) > 0.5:
+    ranking, last = list(docs), len(docs) - 1
+    for step in range(last + k - 1):
+        tops = range(min(k, last))
+        lower = [i for top in tops if top < (i := last - step + 2 * top) <= last]
+        outcomes = yield from together(duel(ranking[i], ranking[i - 1], debias) for i in lower)
+        for i, outcome in zip(lower, outcomes, strict=True):
+            if outcome > 0.5:
                 ranking[i - 1], ranking[i] = ranking[i], ranking[i - 1]
     return ranking

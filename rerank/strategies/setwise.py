@@ -8,7 +8,7 @@ published code keeps the parent, which after each pop is a document from the bot
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rerank.questions import Asking, Pick, ask
+from rerank.questions import Asking, Pick, ask, ask_all
 from rerank.strategies import heap
 
 T = TypeVar("T")
@@ -32,18 +32,26 @@ def setwise_heapsort(docs: Sequence[T], k: int = 10, children: int = 9) -> Askin
 def setwise_bubblesort(docs: Sequence[T], k: int = 10, children: int = 9) -> Asking[list[T]]:
     """Carry the best of each set upwards, `k` times, from the bottom (algorithms.md section 5.3).
 
-    sum(ceil((N-1-i) / children) for i < k) calls. Sets that did not change since the last pass
-    repeat word for word; the scheduler's memo answers them.
+    sum(ceil((N-1-i) / children) for i < k) calls. A pass starts as soon as the one before is two
+    sets ahead. Sets that did not change since the last pass repeat word for word; the scheduler's
+    memo answers them.
     """
     if children < 1:
         raise ValueError(f"a set needs at least one child, not {children}")
     ranking = list(docs)
-    for top in range(min(k, len(ranking))):
-        end = len(ranking)
-        while end - top > 1:
-            start = max(end - children - 1, top)
-            weights = yield from ask(Pick(tuple(ranking[start:end])))
-            best = start + max(range(end - start), key=weights.__getitem__)
-            ranking[start], ranking[best] = ranking[best], ranking[start]
-            end -= children
+    for sets in _waves(len(ranking), k, children):
+        picks = yield from ask_all(Pick(tuple(ranking[part])) for part in sets)
+        for part, weights in zip(sets, picks, strict=True):
+            best = part.start + max(range(len(weights)), key=weights.__getitem__)
+            ranking[part.start], ranking[best] = ranking[best], ranking[part.start]
     return ranking
+
+
+def _waves(count: int, k: int, children: int) -> list[list[slice]]:
+    """The sets of all passes, those together that share no document and wait for no other."""
+    waves: dict[int, list[slice]] = {}
+    for top in range(min(k, count)):
+        for place, end in enumerate(range(count, top + 1, -children)):
+            part = slice(max(end - children - 1, top), end)
+            waves.setdefault(2 * top + place, []).append(part)
+    return [waves[step] for step in sorted(waves)]
