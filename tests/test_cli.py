@@ -281,7 +281,7 @@ def test_the_demo_gets_better_with_minilm(rerank, here):
         (f"{ORACLE}options.k = true", 2, "option k is True; it should be a valid integer"),
         (f"{ORACLE}options.k = 0", 2, "option k is 0; it should be 1 or more"),
         (ORACLE.replace("setwise-heapsort", "prp-sliding") + 'options.debias = "means"', 2,
-         "option debias is 'means'; it should be 'agree' or 'mean'"),
+         "option debias is 'means'; it should be 'agree', 'mean' or 'sum'"),
         (ORACLE.replace("setwise-heapsort", "listwise") + "options.stride = 0", 2,
          "option stride is 0; it should be 1 or more"),
         (ORACLE.replace("setwise-heapsort", "listwise") + "options.stride = 21", 2,
@@ -458,7 +458,7 @@ def test_a_server_that_is_not_there_or_no_server_is_one_line(fails, small):
     code, err = fails("run", recipe(f'{text}base_url = "http://x"\nengine_options.wait = 1\n'))
     assert code == 2 and "engine http has no option 'wait'; it takes: base_url" in err
     code, err = fails("run", recipe(f'{SCORER}base_url = "http://127.0.0.1:1/v1"\n'))
-    assert code == 5 and "prompt pointwise/score wants Pair, but this engine serves Text" in err
+    assert code == 5 and "prompt pointwise/score wants Pair, but engine http serves Text" in err
 
 
 def test_with_keep_failed_queries_keep_their_order_are_listed_and_the_exit_code_is_7(

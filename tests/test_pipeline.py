@@ -33,6 +33,8 @@ from rerank.wants import Reply
 
 ROOT = Path(__file__).resolve().parents[1]
 RERANKED = [name for name in METHODS if name != "first-stage"]
+APPROXIMATE = {"tdpart", "tourrank", "jointrank", "grouprank", "acurank", "active"}
+EXACT = [name for name in RERANKED if name not in APPROXIMATE]
 TIMES = {"seconds", "queries_per_second"}
 
 
@@ -139,21 +141,27 @@ def best_allowed(candidates, qrels, measures=("ndcg@10",)):
 
 
 @pytest.mark.parametrize("method", RERANKED)
-def test_with_the_oracle_every_method_reaches_what_its_demo_candidates_allow(method):
-    depth = 25 if "allpairs" in method else 40
+def test_with_the_oracle_every_exact_method_reaches_what_its_demo_candidates_allow(method):
+    """The approximate ones come near it."""
+    depth = 25 if "allpairs" in METHODS[method].strategy else 40
     plain = f'suite = "demo"\nmeasures = ["ndcg@10"]\ndepth = {depth}\nlimit = 20\n'
     run(f'{plain}method = "first-stage"\n', "before")
     candidates = ranked("before")
     qrels = {q: g for q, g in datasets.load("demo").qrels.items() if q in candidates}
     result = run(f'{plain}method = "{method}"\njudge = "oracle"\n')
-    assert result["mean"] == best_allowed(candidates, qrels) != result["first_stage"]
+    best = best_allowed(candidates, qrels)
+    if method in APPROXIMATE:
+        before, after = result["first_stage"]["ndcg@10"], result["mean"]["ndcg@10"]
+        assert before + 0.7 * (best["ndcg@10"] - before) < after <= best["ndcg@10"]
+    else:
+        assert result["mean"] == best != result["first_stage"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", RERANKED)
+@pytest.mark.parametrize("method", EXACT)
 def test_with_the_oracle_every_method_reaches_what_its_scifact_candidates_allow(method, cache):
     folder = collection("scifact")
-    depth = 20 if "allpairs" in method else 100
+    depth = 20 if "allpairs" in METHODS[method].strategy else 100
     first = cache / f"scifact-{depth}"
     plain = f'dataset = "{folder}"\nmeasures = ["ndcg@10"]\ndepth = {depth}\n'
     if not first.exists():

@@ -157,7 +157,7 @@ def test_text_is_what_transformers_writes_greedily(engine, model):
     requests = [chat(Text(24), content) for content in PROMPTS]
     for request, reply in zip(requests, replies(engine, requests), strict=True):
         assert whole(reply.text) == greedy(model, request)
-        assert reply.usage.completion_tokens == 24
+        assert reply.finished or reply.usage.completion_tokens == 24
 
 
 @runs_vllm
