@@ -181,6 +181,9 @@ def test_a_template_says_in_its_source_what_it_was(template):
         (POINT + "few: 1", None, "key 'few' is not known in RankLLM's pointwise"),
         (POINT + "message_roles: reranker", None, "key 'message_roles' is not known"),
         ("method: pointwise\nbody: 3", None, "key 'body' should be a text"),
+        (SINGLE + "output_patterns: 3", None, "key 'output_patterns' should be a list"),
+        ("method: [pointwise]", None, "key 'method' is ['pointwise']; of RankLLM's"),
+        ("1: 2\nmethod: pairwise", None, "key 1 is not known in RankLLM's pairwise"),
         ("method: pairwise", None, "key 'body' is missing"),
         ("method: multiturn_listwise\nsuffix_user: a", None, "key 'body_user' is missing"),
         (

@@ -45,26 +45,28 @@ EVERY_DOC, END = "{%+ for doc in docs +%}", "{%+ endfor +%}"
 def converted(path: Path) -> dict[str, Any]:
     """The keys that a prompt file of ours would have; InputError names the file and the key."""
     raw = _loaded(path)
-    method = raw.get("method")
-    if method not in KINDS:
-        raise InputError.at(
-            path,
-            None,
-            f"key 'method' is {method!r}; of RankLLM's, these are read: {', '.join(KINDS)}",
-        )
+    if wrong := _mistake(raw):
+        raise InputError.at(path, None, wrong)
+    method = raw["method"]
     texts = {key: text for key, text in raw.items() if key in KINDS[method]}
-    known = (*PLAIN, *READ_BY, *KINDS[method])
-    for key, value in raw.items():
-        if key not in known:
-            raise InputError.at(path, None, f"key {key!r} is not known in RankLLM's {method}")
-        if key != "output_patterns" and not isinstance(value, str):
-            raise InputError.at(path, None, f"key {key!r} should be a text")
-    needed = "body_user" if method == "multiturn_listwise" else "body"
-    if needed not in texts:
-        raise InputError.at(path, None, f"key {needed!r} is missing")
     jinja = {key: _jinja(path, key, text, KINDS[method][key]) for key, text in texts.items()}
     source = {"source": f"RankLLM's template {path.name} ({method})"}
     return {**source, **_FORMS[method](raw, jinja)}
+
+
+def _mistake(raw: Mapping[str, Any]) -> str:
+    """What is wrong with a template's keys; empty if nothing."""
+    method = raw.get("method")
+    if not isinstance(method, str) or method not in KINDS:
+        return f"key 'method' is {method!r}; of RankLLM's, these are read: {', '.join(KINDS)}"
+    for key, value in raw.items():
+        if key not in (*PLAIN, *READ_BY, *KINDS[method]):
+            return f"key {key!r} is not known in RankLLM's {method}"
+        kind, name = (list, "list") if key == "output_patterns" else (str, "text")
+        if not isinstance(value, kind):
+            return f"key {key!r} should be a {name}"
+    needed = "body_user" if method == "multiturn_listwise" else "body"
+    return "" if needed in raw else f"key {needed!r} is missing"
 
 
 def _loaded(path: Path) -> dict[str, Any]:
