@@ -64,11 +64,11 @@ def check(result, folder, method):
     """Every ranking is a permutation of its candidates, and the calls are the formula's."""
     cost = result["cost"]
     ranked = defaultdict(list)
-    for line in gzip.open(folder / "run.trec.gz", "rt"):
+    for line in gzip.decompress((folder / "run.trec.gz").read_bytes()).decode().splitlines():
         query, _, doc, _, score, _ = line.split()
         ranked[query].append((doc, float(score)))
     given = defaultdict(set)
-    for line in (collection("noveleval") / "run.initial.trec").open():
+    for line in (collection("noveleval") / "run.initial.trec").read_text().splitlines():
         query, _, doc, *_ = line.split()
         given[query].add(doc)
     assert {q: {doc for doc, _ in docs} for q, docs in ranked.items()} == given
