@@ -16,6 +16,8 @@ class Account:
     questions: int = 0
     calls: int = 0
     slots: int = 0
+    unasked: int = 0
+    stopped: int = 0
     rounds: list[int] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -23,12 +25,15 @@ class Account:
     cut: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    replayed: int = 0
 
     def count(self, job: Job[Query, list[Doc]]) -> None:
         """Count one finished query."""
         self.questions += job.questions
         self.calls += job.calls
         self.slots += job.slots
+        self.unasked += job.unasked
+        self.stopped += bool(job.unasked)
         self.rounds.append(job.rounds)
         self.usage += job.usage
         self.statuses += job.statuses
@@ -42,6 +47,8 @@ class Account:
             self.questions + other.questions,
             self.calls + other.calls,
             self.slots + other.slots,
+            self.unasked + other.unasked,
+            self.stopped + other.stopped,
             self.rounds + other.rounds,
             self.usage + other.usage,
             self.statuses + other.statuses,
@@ -49,15 +56,23 @@ class Account:
             self.cut + other.cut,
             self.failed + other.failed,
             self.seconds + other.seconds,
+            self.replayed + other.replayed,
         )
 
     def summary(self) -> dict[str, Any]:
-        """As result.json has it: `rounds` is a query's mean, `memo` what was not asked twice."""
+        """As result.json has it: `rounds` is a query's mean, `memo` what was not asked twice.
+
+        `unasked` is what was beyond the budget of the `stopped_queries`. Where the journal answered
+        calls, `replayed`, the seconds are not what the run takes.
+        """
         return {
             "queries": len(self.rounds),
             "questions": self.questions,
             "calls": self.calls,
-            "memo": self.questions - self.calls,
+            "memo": self.questions - self.calls - self.unasked,
+            "unasked": self.unasked,
+            "stopped_queries": self.stopped,
+            "replayed": self.replayed,
             "slots": self.slots,
             "rounds": round(fmean(self.rounds), 2) if self.rounds else 0.0,
             "prompt_tokens": self.usage.prompt_tokens,

@@ -10,6 +10,7 @@ import inspect
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,9 @@ from rerank.errors import UsageError
 from rerank.judges import Oracle
 from rerank.methods import Method
 from rerank.prompts import Prompt, read_prompt
-from rerank.questions import Question
+from rerank.questions import Asking, Question
 from rerank.records import Answer, Doc, Query
-from rerank.scheduler import Job, drive
+from rerank.scheduler import NO_LIMIT, Budget, Job, drive
 from rerank.strategies import STRATEGIES, Strategy, find_strategy, options_of
 from rerank.strategies.listwise import carried
 from rerank.wants import Labels, Pair, Request, Text
@@ -64,6 +65,20 @@ def strategy_of(row: Method) -> tuple[Strategy, Prompt | None]:
     return strategy, prompt.instructed(row.instruction) if row.instruction else prompt
 
 
+def asking(row: Method, docs: Sequence[Doc]) -> Asking[list[Doc]]:
+    """A row's strategy over these documents. What it returns must be all of them, each once.
+
+    Documents that it fetched itself may stand among them (adaptive retrieval does so).
+    """
+    ranking = yield from find_strategy(row.strategy)(docs, **row.options)
+    counted = Counter(ranking) if isinstance(ranking, list) else Counter()
+    if not counted.keys() >= set(docs) or len(counted) != counted.total():
+        raise UsageError(
+            f"strategy {row.strategy} did not return its {len(docs)} documents, each once"
+        )
+    return ranking
+
+
 def warnings(row: Method, depth: int) -> list[str]:
     """What a row can do with `depth` candidates but should not be trusted with."""
     if row.strategy != "sliding-window":
@@ -84,24 +99,30 @@ def expect(
     candidates: Mapping[Query, Sequence[Doc]],
     *,
     memo: bool = True,
+    budget: Budget = NO_LIMIT,
     worded: bool = True,
 ) -> Cost:
     """What ranking these candidates will cost; refuses a strategy and a prompt that do not fit.
 
-    Without words (an oracle needs none) there are no tokens to count.
+    Without words (an oracle needs none) there are no tokens to count. A rehearsal knows when calls
+    are spent, not when tokens or seconds will be.
     """
-    strategy, prompt = strategy_of(row)
+    _, prompt = strategy_of(row)
     prompt = prompt if worded else None
     plain = json.dumps(row.options, sort_keys=True)
-    played = {q: _rehearsed(row.strategy, plain, len(d), memo) for q, d in candidates.items()}
+    played = {
+        q: _rehearsed(row.strategy, plain, len(d), memo, budget.calls)
+        for q, d in candidates.items()
+    }
     jobs = [job for job, _ in played.values()]
-    widest = max((width for _, width in played.values()), default=0)
-    if prompt and widest:
-        prompt.labels(widest)
+    shown = max((width for _, width in played.values()), default=0)
+    if prompt and shown:
+        prompt.labels(shown)
     some = dict(list(candidates.items())[:: max(1, len(candidates) // REHEARSED)][:REHEARSED])
     every = max(1, sum(played[query][0].calls for query in some) // WORDED)
     spoken = _Rehearsal(_worth(some), prompt, every)
-    for _ in drive(((q, strategy(docs, **row.options)) for q, docs in some.items()), spoken):
+    askings = ((query, asking(row, docs)) for query, docs in some.items())
+    for _ in drive(askings, spoken, budget=Budget(budget.calls)):
         pass
     share = sum(job.calls for job in jobs) / max(1, spoken.worded)
     return Cost(
@@ -111,22 +132,28 @@ def expect(
         rounds=sum(job.rounds for job in jobs) / max(1, len(jobs)),
         prompt_tokens=round(spoken.characters * share / CHARACTERS_A_TOKEN),
         completion_tokens=round(spoken.completion_tokens * share),
-        widest=widest,
+        widest=shown,
     )
+
+
+def widest(row: Method, counts: Iterable[int]) -> int:
+    """How many documents the widest question shows over lists of these lengths."""
+    plain = json.dumps(row.options, sort_keys=True)
+    return max((_rehearsed(row.strategy, plain, n, True, None)[1] for n in set(counts)), default=0)
 
 
 @functools.lru_cache(maxsize=4096)
 def _rehearsed(
-    strategy: str, options: str, count: int, memo: bool
+    strategy: str, options: str, count: int, memo: bool, calls: int | None
 ) -> tuple[Job[Query, list[Doc]], int]:
     """One query with `count` nameless documents, played to the end; and its widest question."""
     query, docs = Query("q", ""), [Doc(str(place), "") for place in range(count)]
     judge = _Rehearsal(_worth({query: docs}), None)
     try:
-        asking = find_strategy(strategy)(docs, **json.loads(options))
-        if not isinstance(asking, Generator):
+        row = Method(strategy, "", "", "", "", json.loads(options))
+        if not isinstance(find_strategy(strategy)(docs, **row.options), Generator):
             raise UsageError(f"strategy {strategy} is not a generator of questions")
-        [job] = drive([(query, asking)], judge, memo=memo)
+        [job] = drive([(query, asking(row, docs))], judge, memo=memo, budget=Budget(calls))
     except (ValueError, TypeError) as wrong:
         raise UsageError(f"strategy {strategy}: {wrong}") from None
     return job, judge.widest

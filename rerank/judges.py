@@ -8,9 +8,10 @@ import random
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, sqrt
 from typing import Any
 
+from rerank.beliefs import BELIEFS, Belief
 from rerank.engines import Engine
 from rerank.errors import EngineError
 from rerank.prompts import Prompt, Wording, forms
@@ -25,6 +26,7 @@ BYTES_A_TOKEN = 4
 class Oracle:
     """Answers from the judgments: the ceiling of every table, and a model that costs nothing.
 
+    With `like` it errs as a model does, a row of BELIEFS: grades become that model's beliefs.
     `noise` is the standard deviation of an error on each grade, `bias` a bonus in grades for the
     document that is shown first. Errors depend on the seed and the question alone, so a run is
     the same in any order of answers.
@@ -36,8 +38,11 @@ class Oracle:
         noise: float = 0.0,
         bias: float = 0.0,
         seed: int = 0,
+        like: str | None = None,
     ) -> None:
         self.qrels, self.noise, self.bias, self.seed = qrels, noise, bias, seed
+        self.belief = BELIEFS[like] if like else None
+        self._kept: dict[tuple[str, str], float] = {}
         self._answered: list[tuple[Hashable, Answer]] = []
 
     def submit(self, ticket: Hashable, query: Query, question: Question[Any]) -> None:
@@ -68,12 +73,32 @@ class Oracle:
         grades = self.qrels.get(query.id, {})
         ids = [doc.id for doc in question.documents]
         gains: list[float] = [grades.get(name, 0) for name in ids]
-        if self.noise:
+        if self.belief or self.noise:
             chance = random.Random(f"{self.seed} {query.id} {type(question).__name__} {ids}")
+            if self.belief:
+                known = [(query.id, name) for name in ids]
+                gains = self._believed(self.belief, known, gains, chance)
             gains = [gain + chance.gauss(0, self.noise) for gain in gains]
         if len(gains) > 1:
             gains[0] += self.bias
         return gains
+
+    def _believed(
+        self,
+        belief: Belief,
+        known: Sequence[tuple[str, str]],
+        grades: Sequence[float],
+        chance: random.Random,
+    ) -> list[float]:
+        """What it takes documents for: with an error that it keeps, and one of this question."""
+        fresh = sqrt(1 - belief.kept)
+        believed = []
+        for pair, (mean, spread) in zip(known, map(belief.at, grades), strict=True):
+            if pair not in self._kept:
+                own = random.Random(f"{self.seed} {pair}")
+                self._kept[pair] = own.gauss(0, sqrt(belief.kept))
+            believed.append(mean + spread * (self._kept[pair] + chance.gauss(0, fresh)))
+        return believed
 
 
 @dataclass(slots=True)

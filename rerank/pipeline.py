@@ -18,17 +18,17 @@ from typing import Any, NamedTuple
 
 from rerank import runs
 from rerank.account import Account
-from rerank.cost import Cost, expect, strategy_of
+from rerank.cost import Cost, asking, expect, strategy_of
 from rerank.engines import Engine
-from rerank.engines.journal import Journal
-from rerank.engines.opening import choose, open_engine
+from rerank.engines.journal import Journal, remembering
+from rerank.engines.opening import choose, open_engine, refuse_unserved
 from rerank.errors import InputError
 from rerank.evaluate import Scores, evaluate, parse
 from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
 from rerank.recipes import Recipe, Suite
 from rerank.records import Doc, Query, Run
-from rerank.scheduler import Judge, drive
+from rerank.scheduler import Budget, Judge, drive
 from rerank.tasks import Task, load_tasks, suite_of
 
 Progress = Callable[[str, int, int], None]
@@ -102,26 +102,43 @@ def _run_files(tasks: Sequence[Task]) -> dict[str, str]:
 
 
 def _expected(recipe: Recipe, task: Task) -> Cost:
-    return expect(recipe.row, task.candidates, memo=recipe.memo, worded=recipe.needs_model)
+    return expect(
+        recipe.row,
+        task.candidates,
+        memo=recipe.memo,
+        budget=Budget(**dict(recipe.budget)),
+        worded=recipe.needs_model,
+    )
 
 
 def rerank_task(
     recipe: Recipe, task: Task, judge: Judge[Query], progress: Progress = lambda *_: None
 ) -> Reranked:
     """Rerank the queries of one dataset; a query that failed keeps its first-stage order."""
-    strategy, _ = strategy_of(recipe.row)
     account, rankings, begun = Account(), {}, time.perf_counter()
-    asking = ((q, strategy(docs, **recipe.row.options)) for q, docs in task.candidates.items())
+    replayed = _replayed(judge)
     for job in drive(
-        asking, judge, at_once=recipe.at_once, memo=recipe.memo, on_error=recipe.on_error
+        ((query, asking(recipe.row, docs)) for query, docs in task.candidates.items()),
+        judge,
+        at_once=recipe.at_once,
+        memo=recipe.memo,
+        budget=Budget(**dict(recipe.budget)),
+        on_error=recipe.on_error,
     ):
         kept = task.candidates[job.query]
         rankings[job.query.id] = kept if job.ranking is None else job.ranking
         account.count(job)
         progress(task.name, len(rankings), len(task.candidates))
     account.seconds = time.perf_counter() - begun
+    account.replayed = _replayed(judge) - replayed
     first = {query.id: docs for query, docs in task.candidates.items()}
     return Reranked(runs.ranked_run(rankings), runs.ranked_run(first), account)
+
+
+def _replayed(judge: Judge[Query]) -> int:
+    """How many calls a journal has answered so far."""
+    engine = judge.engine if isinstance(judge, LLMJudge) else None
+    return engine.replayed if isinstance(engine, Journal) else 0
 
 
 @contextmanager
@@ -133,7 +150,7 @@ def _judging(
     if not recipe.needs_model or prompt is None:
         yield lambda task: Oracle(task.qrels, **dict(recipe.oracle))
         return
-    engine = Journal(_opened(recipe, prompt, api_key), folder / "journal.sqlite")
+    engine = remembering(folder / "journal.sqlite", lambda: _opened(recipe, prompt, api_key))
     try:
         judge = LLMJudge(prompt.with_sampling(**dict(recipe.sampling)), engine)
         judge.check(widest)
@@ -147,6 +164,7 @@ def _opened(recipe: Recipe, prompt: Prompt, api_key: str | None) -> Engine:
     automatic = choose(prompt.reader.wants, recipe.base_url)
     name = automatic if recipe.engine == "auto" else recipe.engine
     server = {"base_url": recipe.base_url, "api_key": api_key} if name == "http" else {}
+    refuse_unserved(name, prompt.reader.wants, prompt.name)
     return open_engine(name, recipe.model, {**server, **recipe.engine_options})
 
 
@@ -179,10 +197,12 @@ def _result(
         "strategy": recipe.row.strategy,
         "options": recipe.row.options,
         "prompt": recipe.row.prompt or None,
+        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "recipe_sha256": hashlib.sha256(intention.encode()).hexdigest(),
         "first": recipe.first,
         "depth": depth,
         "limit": recipe.limit,
+        "budget": recipe.budget.model_dump(exclude_none=True),
         "datasets": datasets,
         "mean": _mean(datasets, "mean"),
         "first_stage": _mean(datasets, "first_stage"),

@@ -5,6 +5,7 @@ order, and returns a ranking. It never learns who answers, or for which query. A
 remembered and given again: a strategy changes none of them.
 """
 
+import math
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -69,6 +70,27 @@ class Order(Question[list[T]], Generic[T]):
     @property
     def documents(self) -> tuple[Any, ...]:
         return self.docs
+
+
+class AsShown(list[T]):
+    """An order that nobody decided: the documents as they were shown.
+
+    A strategy that showed them shuffled can tell it from an answer.
+    """
+
+
+def undecided(question: Question[Any]) -> Any:
+    """The answer that decides nothing; documents rated so follow all others."""
+    match question:
+        case Rate():
+            return -math.inf
+        case Compare():
+            return 0.5
+        case Pick(docs):
+            return [0.0] * len(docs)
+        case Order(docs):
+            return AsShown(docs)
+    raise TypeError(f"nothing is known of {question!r}")
 
 
 Asking: TypeAlias = Generator[list[Question[Any]], list[Any], R]

@@ -41,6 +41,15 @@ class OracleOptions(Strict):
     noise: float = pydantic.Field(0.0, ge=0)
     bias: float = 0.0
     seed: int = 0
+    like: Literal["llama3-70b", "llama3-8b", "flan-t5-large"] | None = None
+
+
+class BudgetOptions(Strict):
+    """What one query may cost: see `scheduler.Budget`."""
+
+    calls: int | None = pydantic.Field(None, ge=1)
+    tokens: int | None = pydantic.Field(None, ge=1)
+    seconds: float | None = pydantic.Field(None, gt=0)
 
 
 class Recipe(Strict):
@@ -71,6 +80,7 @@ class Recipe(Strict):
     measures: tuple[str, ...] | None = pydantic.Field(None, min_length=1)
     limit: int | None = pydantic.Field(None, ge=1)
     memo: bool = True
+    budget: BudgetOptions = BudgetOptions()
     at_once: int = pydantic.Field(4096, ge=1)
     on_error: Literal["raise", "keep"] = "raise"
 

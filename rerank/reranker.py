@@ -8,21 +8,25 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rerank.cost import Cost, expect, strategy_of
+import pydantic
+
+from rerank.cost import Cost, asking, expect, strategy_of, widest
 from rerank.engines import Engine
-from rerank.engines.journal import Journal
-from rerank.engines.opening import ENGINES, choose, open_engine
+from rerank.engines.journal import remembering
+from rerank.engines.opening import ENGINES, choose, open_engine, refuse_unserved
 from rerank.errors import InputError, UsageError
 from rerank.judges import LLMJudge
 from rerank.methods import METHODS, Method
 from rerank.questions import Rate
+from rerank.recipes import BudgetOptions
 from rerank.records import Doc, Query, Status, Usage
-from rerank.scheduler import Job, drive
+from rerank.scheduler import Budget, Job, drive
 from rerank.strategies import options_of
 
 
@@ -40,8 +44,9 @@ class Hit:
 class Ranking:
     """Your documents, best first, and what it took; iterate over it, or index it.
 
-    `answers` counts replies by status; anything but `ok` deserves a look. `error` is set, and the
-    order is yours as it was, where a query failed under `on_error="keep"`.
+    `answers` counts replies by status; anything but `ok` deserves a look. `stopped` says that the
+    budget was spent before the method was done. `error` is set, and the order is yours as it was,
+    where a query failed under `on_error="keep"`.
     """
 
     hits: tuple[Hit, ...]
@@ -49,6 +54,7 @@ class Ranking:
     rounds: int
     usage: Usage
     answers: dict[str, int]
+    stopped: bool = False
     error: str = ""
 
     def __iter__(self) -> Iterator[Hit]:
@@ -66,7 +72,8 @@ class Reranker:
 
     `method` is a row of METHODS; `prompt`, `instruction` and `options` change parts of it. With
     `base_url` the model is asked over HTTP; else it is loaded here, by the engine named. `journal`
-    is a file that remembers every reply. One instance may serve many threads, one at a time.
+    is a file that remembers every reply. `budget` is what one query may cost: calls, tokens or
+    seconds. One instance may serve many threads, one at a time.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class Reranker:
         api_key: str | None = None,
         engine_options: Mapping[str, Any] | None = None,
         journal: Path | str | None = None,
+        budget: Mapping[str, float] | None = None,
         on_error: str = "raise",
     ) -> None:
         self._row = _row(method, prompt, instruction, options or {})
@@ -90,12 +98,15 @@ class Reranker:
             raise UsageError(f"method {method} asks nothing, so it needs no reranker")
         if on_error not in ("raise", "keep"):
             raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
+        self._budget = _budget(budget or {})
         name = choose(wording.reader.wants, base_url) if engine == "auto" else engine
         if name not in ENGINES:
             raise UsageError(f"no engine {name!r}; there are: auto, {', '.join(ENGINES)}")
         server = {"base_url": base_url, "api_key": api_key} if name == "http" else {}
-        opened: Engine = open_engine(name, model, {**server, **(engine_options or {})})
-        self._engine = Journal(opened, Path(journal)) if journal else opened
+        refuse_unserved(name, wording.reader.wants, wording.name)
+        settings = {**server, **(engine_options or {})}
+        opening = partial(open_engine, name, model, settings)
+        self._engine: Engine = remembering(Path(journal), opening) if journal else opening()
         self._judge = LLMJudge(wording, self._engine)
         self._on_error = on_error
         self._checked = 0
@@ -121,9 +132,9 @@ class Reranker:
         }
         with self._lock:
             self._check(asked)
-            options = self._options(top_n)
-            strategies = ((q, self._strategy(d, **options)) for q, d in asked.items())
-            jobs = list(drive(strategies, self._judge, on_error=self._on_error))
+            row = replace(self._row, options=self._options(top_n))
+            askings = ((query, asking(row, docs)) for query, docs in asked.items())
+            jobs = list(drive(askings, self._judge, budget=self._budget, on_error=self._on_error))
         return [
             _ranking(job, given[int(job.query.id)][1], asked[job.query], top_n)
             for job in sorted(jobs, key=lambda job: int(job.query.id))
@@ -131,7 +142,8 @@ class Reranker:
 
     def estimate(self, batch: Iterable[tuple[str, Sequence[Any]]]) -> Cost:
         """What reranking would cost, in calls and about how many tokens; asks nothing."""
-        return expect(self._row, {Query(str(i), q): _docs(d) for i, (q, d) in enumerate(batch)})
+        asked = {Query(str(i), q): _docs(d) for i, (q, d) in enumerate(batch)}
+        return expect(self._row, asked, budget=self._budget)
 
     def close(self) -> None:
         """Let go of the model."""
@@ -148,7 +160,7 @@ class Reranker:
     ) -> None:
         self.close()
 
-    def _options(self, top_n: int | None) -> Mapping[str, Any]:
+    def _options(self, top_n: int | None) -> dict[str, Any]:
         """The method's options, with as many places to sort as are wanted back."""
         if top_n is not None and top_n < 1:
             raise UsageError(f"top_n is {top_n}; it must be 1 or more")
@@ -157,9 +169,9 @@ class Reranker:
 
     def _check(self, asked: Mapping[Query, Sequence[Doc]]) -> None:
         """Check the model's labels, once for each width of question."""
-        if (widest := expect(self._row, asked).widest) > self._checked:
-            self._judge.check(widest)
-            self._checked = widest
+        if (shown := widest(self._row, map(len, asked.values()))) > self._checked:
+            self._judge.check(shown)
+            self._checked = shown
 
 
 def _row(
@@ -172,6 +184,15 @@ def _row(
         row.strategy, prompt or row.prompt, row.paper, row.calls, row.rounds,
         {**row.options, **options}, instruction or row.instruction,
     )  # fmt: skip
+
+
+def _budget(limits: Mapping[str, float]) -> Budget:
+    try:
+        return Budget(**dict(BudgetOptions.model_validate(limits)))
+    except pydantic.ValidationError as wrong:
+        mistake = wrong.errors()[0]
+        key = ".".join(map(str, mistake["loc"]))
+        raise UsageError(f"budget {key}: {mistake['msg']}; give calls, tokens or seconds") from None
 
 
 def _docs(documents: Sequence[Any]) -> list[Doc]:
@@ -198,7 +219,8 @@ def _ranking(
         for rank, doc in enumerate(best, 1)
     )
     answers = Counter({status.value: job.statuses[status] for status in Status})
-    return Ranking(hits, job.calls, job.rounds, job.usage, dict(answers), job.error)
+    stopped = job.unasked > 0
+    return Ranking(hits, job.calls, job.rounds, job.usage, dict(answers), stopped, job.error)
 
 
 def _score(job: Job[Query, list[Doc]], doc: Doc) -> float | None:

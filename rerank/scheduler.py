@@ -1,18 +1,19 @@
 """Run many strategies over one judge.
 
 A strategy waits only for its own batch, never for its neighbours', so the judge stays busy
-while any query still has a question to ask. The scheduler knows which answers are in, and
-nothing of what they mean.
+while any query still has a question to ask. The scheduler knows which answers are in and what
+they cost, and nothing of what they mean.
 """
 
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar
+from time import monotonic
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from rerank.errors import EngineError, UsageError
-from rerank.questions import Asking, Question
+from rerank.questions import Asking, Question, undecided
 from rerank.records import Answer, Status, Usage
 
 K = TypeVar("K", bound=Hashable)
@@ -34,23 +35,46 @@ class Judge(Protocol[K_contra]):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one query may cost; None is as much as it takes.
+
+    `tokens` are those read and written. What a batch will cost is reckoned from the mean call of
+    the query so far, and its first call goes out alone to find that out. `seconds` count from the
+    query's first question; nothing is sent after them, but what is out is waited for.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+
+
+NO_LIMIT = Budget()
+Unsent: TypeAlias = tuple[Question[Any], list[int]]
+"""A question, with the places in its batch that it answers."""
+
+
 @dataclass(eq=False, slots=True)
 class Job(Generic[K, R]):
     """A strategy in progress: the answers that its batch has so far, and what it cost.
 
     `questions` were asked by the strategy, `calls` of them were sent to the judge, showing
-    `slots` documents; the memo answered the rest. `rounds` counts the batches that had to wait.
+    `slots` documents; `unasked` found its budget spent, the memo answered the rest. `rounds`
+    counts how often it had to wait.
     """
 
     query: K
     strategy: Asking[R]
     ranking: R | None = None  # None: not finished, or failed
     answers: list[Any] | None = None  # None starts a generator
-    missing: int = 0
+    out: int = 0  # of its questions, so many are with the judge
+    unsent: list[Unsent] = field(default_factory=list)
     questions: int = 0
     calls: int = 0
     slots: int = 0
+    unasked: int = 0
     rounds: int = 0
+    begun: float = 0.0  # when its first question went out
     usage: Usage = field(default_factory=Usage)
     statuses: Counter[Status] = field(default_factory=Counter)
     truncated: int = 0
@@ -58,24 +82,70 @@ class Job(Generic[K, R]):
     error: str = ""
     known: dict[Question[Any], Any] = field(default_factory=dict)
 
-    def resume(self) -> list[Question[Any]]:
-        """Send the answers; return the next batch. Raises StopIteration with the ranking."""
+    def resume(self, memo: bool) -> None:
+        """Send the answers; the next batch is unsent. Raises StopIteration with the ranking."""
         batch = self.strategy.send(self.answers)  # type: ignore[arg-type]
-        self.answers, self.missing = [None] * len(batch), len(batch)
+        self.answers = [None] * len(batch)
         self.questions += len(batch)
-        return batch
+        self.unsent = self._unknown(batch, memo)
+
+    def spend(self, budget: Budget) -> list[Unsent]:
+        """What goes out now; when that is nothing, what is unsent stays undecided."""
+        room = 0 if self.unasked else self._room(budget)
+        sent, self.unsent = self.unsent[:room], self.unsent[room:]
+        if not sent:
+            self._leave_undecided()
+            return []
+        self.begun = self.begun or monotonic()
+        self.calls += len(sent)
+        self.slots += sum(len(question.documents) for question, _ in sent)
+        self.rounds += 1
+        self.out = len(sent)
+        return sent
 
     def receive(self, places: list[int], question: Question[Any], answer: Answer) -> None:
         """Take an answer for every place of the batch that asked this question."""
-        assert self.answers is not None
+        self.out -= 1
         self.known[question] = answer.value
-        for place in places:
-            self.answers[place] = answer.value
-        self.missing -= len(places)
+        self._fill(places, answer.value)
         self.usage += answer.usage
         self.statuses[answer.status] += 1
         self.truncated += answer.truncated
         self.cut += answer.cut
+
+    def _fill(self, places: list[int], value: Any) -> None:
+        assert self.answers is not None
+        for place in places:
+            self.answers[place] = value
+
+    def _unknown(self, batch: list[Question[Any]], memo: bool) -> list[Unsent]:
+        """The questions of a batch that must be sent; the memo answers the others."""
+        fresh: dict[Any, Unsent] = {}
+        for place, question in enumerate(batch):
+            if memo and question in self.known:
+                self._fill([place], self.known[question])
+            else:
+                fresh.setdefault(question if memo else place, (question, []))[1].append(place)
+        return list(fresh.values())
+
+    def _room(self, budget: Budget) -> int:
+        """How many of the unsent questions may go out before their costs are looked at again."""
+        room = len(self.unsent)
+        if budget.seconds is not None and self.begun:
+            room *= monotonic() - self.begun < budget.seconds
+        if budget.calls is not None:
+            room = min(room, budget.calls - self.calls)
+        if budget.tokens is not None:
+            spent = self.usage.prompt_tokens + self.usage.completion_tokens
+            left = (budget.tokens - spent) * self.calls
+            room = min(room, (left // spent if spent else room) if self.calls else 1)
+        return max(room, 0)
+
+    def _leave_undecided(self) -> None:
+        for question, places in self.unsent:
+            self._fill(places, undecided(question))
+            self.unasked += len(places)
+        self.unsent = []
 
 
 def drive(
@@ -84,15 +154,17 @@ def drive(
     *,
     at_once: int = 4096,
     memo: bool = True,
+    budget: Budget = NO_LIMIT,
     on_error: str = "raise",
 ) -> Iterator[Job[K, R]]:
     """Advance every strategy as its answers arrive; yield each job as it finishes.
 
     No query is begun while `at_once` questions are out; those begun go on first. With `memo`, a
     question that a query has asked before, its documents in the same order, is answered from
-    memory. A failed answer raises `EngineError`; with `on_error="keep"` it ends its job instead,
-    without a ranking and with the error. A drive that is given up may leave questions with the
-    judge; their answers mean nothing to the next one.
+    memory. Once a query has spent its `budget` nothing that it asks is decided, so that it ends by
+    itself, with its best ranking so far. A failed answer raises `EngineError`; with
+    `on_error="keep"` it ends its job instead, without a ranking and with the error. A drive that
+    is given up may leave questions with the judge; their answers mean nothing to the next one.
     """
     if at_once < 1 or on_error not in ("raise", "keep"):
         raise UsageError(f"at_once is 1 or more, on_error raise or keep: not {at_once}, {on_error}")
@@ -107,27 +179,28 @@ def drive(
                 continue
             job = ready.popleft()
             try:
-                batch = job.resume()
+                if not job.unsent:
+                    job.resume(memo)
             except StopIteration as done:
                 job.ranking = done.value
                 yield job
                 continue
-            for question, places in _unknown(job, batch, memo):
+            for question, places in job.spend(budget):
                 new = next(TICKETS)
                 out[new] = job, places, question
                 judge.submit(new, job.query, question)
-            if not job.missing:
+            if not job.out:
                 ready.append(job)
         for ticket, answer in judge.poll() if out else ():
             if ticket not in out:
                 continue  # it was asked by a drive that was given up
             job, places, question = out.pop(ticket)
-            if job.error:
-                continue
             job.receive(places, question, answer)
             if answer.status is Status.FAILED:
-                yield _failed(job, answer, on_error)
-            elif not job.missing:
+                _fail(job, answer, on_error)
+            if not job.out and job.error:
+                yield job
+            elif not job.out:
                 ready.append(job)
 
 
@@ -139,29 +212,9 @@ def _begin(waiting: Iterator[tuple[K, Asking[R]]], ready: deque[Job[K, R]]) -> b
     return False
 
 
-def _unknown(
-    job: Job[K, R], batch: list[Question[Any]], memo: bool
-) -> list[tuple[Question[Any], list[int]]]:
-    """The questions that must be sent, each with the places in the batch that it answers."""
-    assert job.answers is not None
-    job_knows = job.known if memo else {}
-    fresh: dict[Any, tuple[Question[Any], list[int]]] = {}
-    for place, question in enumerate(batch):
-        if question in job_knows:
-            job.answers[place] = job_knows[question]
-            job.missing -= 1
-        else:
-            fresh.setdefault(question if memo else place, (question, []))[1].append(place)
-    job.calls += len(fresh)
-    job.rounds += bool(fresh)
-    job.slots += sum(len(question.documents) for question, _ in fresh.values())
-    return list(fresh.values())
-
-
-def _failed(job: Job[K, R], answer: Answer, on_error: str) -> Job[K, R]:
-    """End a job whose question found no answer."""
-    job.error = answer.error or "the engine gave no reply"
+def _fail(job: Job[K, R], answer: Answer, on_error: str) -> None:
+    """A job whose question found no answer ends once all that it has asked is in."""
+    job.error = job.error or answer.error or "the engine gave no reply"
     job.strategy.close()
     if on_error == "raise":
         raise EngineError(f"query {getattr(job.query, 'id', job.query)!r}: {job.error}")
-    return job

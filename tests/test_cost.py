@@ -10,6 +10,7 @@ from rerank.errors import UsageError
 from rerank.judges import LLMJudge, Oracle
 from rerank.methods import METHODS, Method
 from rerank.prompts import read_prompt
+from rerank.questions import Order
 from rerank.records import Doc, Query
 from rerank.scheduler import drive
 from rerank.wants import Reply
@@ -212,3 +213,24 @@ def test_windows_that_carry_too_few_documents_warn(options, depth, warns):
     """algorithms.md section 2.1: passes * (window - stride) < k."""
     assert bool(warnings(row("listwise", options), depth)) == warns
     assert warnings(row("setwise-heapsort"), depth) == []
+
+
+def loses(docs):
+    yield [Order(tuple(docs))]
+    return list(docs)[:2]
+
+
+def forgets(docs):
+    yield [Order(tuple(docs))]
+
+
+def doubles(docs):
+    yield [Order(tuple(docs))]
+    return [*docs, docs[0]]
+
+
+@pytest.mark.parametrize("name", ["loses", "forgets", "doubles"])
+def test_a_strategy_that_does_not_return_its_documents_is_refused_before_a_model_loads(name):
+    mine = Method(f"{__name__}:{name}", "listwise/rank-zephyr", "", "", "")
+    with pytest.raises(UsageError, match=r"did not return its 5 documents, each once"):
+        expect(mine, candidates(5))

@@ -247,7 +247,8 @@ def test_kept_failures_end_their_own_query_and_no_other(seed, at_once):
         if query in (3, 5, 7):
             assert job.ranking is None
             assert job.error.startswith("no reply to ")
-            assert job.statuses[Status.FAILED] == 1
+            assert job.statuses[Status.FAILED] == (2 if query == 3 else 1)
+            assert job.statuses.total() == job.calls
         else:
             assert job.ranking == [[query, query + 100, query + 200], [query + 300], [query + 400]]
             assert (job.error, job.statuses) == ("", {Status.OK: 5})
@@ -255,14 +256,14 @@ def test_kept_failures_end_their_own_query_and_no_other(seed, at_once):
     assert (7, Rate(307)) not in judge.asked
 
 
-def test_answers_that_come_after_a_failure_are_ignored():
+def test_answers_that_come_after_a_failure_change_nothing_and_are_counted():
     judge = Jumbled(at_once=1, answer=fails_on(1))
     judge.chance.shuffle = lambda out: out.sort(
         key=lambda pair: pair[1].status is not Status.FAILED
     )
     [job] = drive([("q", asks_in_turn([0, 1, 2, 3], [4]))], judge, on_error="keep")
     assert (job.ranking, job.error) == (None, "no reply to 1")
-    assert (job.usage, job.statuses) == (Usage(9), {Status.FAILED: 1})
+    assert (job.usage, job.statuses) == (Usage(12), {Status.FAILED: 1, Status.OK: 3})
     assert judge.waits == 4
 
 

@@ -7,7 +7,7 @@ it is handed over; errors and overflows are asked again. It opens with any SQLit
 import hashlib
 import json
 import sqlite3
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -31,14 +31,14 @@ class Journal:
     death; a run from two threads takes turns.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, rows: sqlite3.Connection | None = None) -> None:
         self.engine, self.path = engine, path
         self.name, self.wants = engine.name, engine.wants
         self.special_tokens, self.cut = engine.special_tokens, engine.cut
         self.asked = self.replayed = 0
         self._known: list[tuple[Hashable, Reply]] = []
         self._out: dict[str, tuple[str, list[Hashable]]] = {}
-        self._rows = _opened(path)
+        self._rows = rows or _opened(path)
 
     def check(self, request: Request) -> None:
         self.engine.check(request)
@@ -85,6 +85,16 @@ class Journal:
         ]
         with _explained(self.path), self._rows:  # the one commit of this poll
             self._rows.executemany("INSERT INTO reply VALUES (?, ?, ?, ?)", kept)
+
+
+def remembering(path: Path, open_engine: Callable[[], Engine]) -> Journal:
+    """A journal before an engine that is opened after it: a locked file costs no model's load."""
+    rows = _opened(path)
+    try:
+        return Journal(open_engine(), path, rows)
+    except BaseException:
+        rows.close()
+        raise
 
 
 def _opened(path: Path) -> sqlite3.Connection:

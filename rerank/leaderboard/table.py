@@ -93,8 +93,16 @@ def _order(result: Result, measures: Sequence[str]) -> float:
 def _cells(name: str, result: Result, measures: Sequence[str]) -> list[str]:
     means = result["mean"]
     values = [f"{means[m]:.4f}" if m in means else "-" for m in measures]
+    return [name + _note(result), *values, *_spent(result.get("cost"))]
+
+
+def _note(result: Result) -> str:
+    """What makes a run less than it looks: queries left out, or stopped before they were done."""
     limit = f", first {result['limit']} queries" if result["limit"] else ""
-    return [name + limit, *values, *_spent(result.get("cost"))]
+    stopped = result.get("cost", {}).get("stopped_queries")
+    note = limit + (f", {stopped:,} queries stopped at the budget" if stopped else "")
+    replayed = result.get("cost", {}).get("replayed")
+    return note + (f", {replayed:,} calls from the journal" if replayed else "")
 
 
 def _spent(cost: Mapping[str, Any] | None) -> list[str]:
