@@ -358,6 +358,8 @@ def test_weights_that_the_files_lack_are_an_error_and_never_random_numbers(tmp_p
     ("options", "wrong", "line"),
     [
         ({"model": "./nowhere"}, EngineError, "cannot load './nowhere', which is no folder here"),
+        ({"max_length": 0}, UsageError, "max_length is 0; it must be 1 or more"),
+        ({"max_length": -1}, UsageError, "max_length is -1; it must be 1 or more"),
         ({"max_length": 1000}, EngineError, "max_length 1000: all-MiniLM-L6-v2 takes 512 tokens"),
         ({"similarity": "euclid"}, UsageError, "use cosine or dot"),
     ],

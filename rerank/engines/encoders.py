@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from rerank.engines.checkpoints import UNBOUNDED, Files, Loaded, numbers, widened
-from rerank.errors import EngineError
+from rerank.errors import EngineError, UsageError
 
 KEPT = 100_000
 """How many texts an encoder remembers the vector of: at 384 numbers each, 150 MB."""
@@ -48,6 +48,8 @@ class PairModel(Loaded):
     ) -> None:
         super().__init__(files, kind, device, dtype, spare)
         longest = min(size for size in (self.advised, self.positions, UNBOUNDED) if size)
+        if limit is not None and limit < 1:
+            raise UsageError(f"max_length is {limit}; it must be 1 or more")
         if limit is None and longest == UNBOUNDED:
             raise EngineError(f"{files.model} states no length limit; give max_length")
         if limit and limit > longest:
@@ -132,7 +134,7 @@ class Encoder(PairModel):
     ) -> None:
         self._form = vector_form(files)
         self.score_kind = similarity
-        limit = limit or self._form.max_length
+        limit = self._form.max_length if limit is None else limit
         super().__init__(files, "AutoModel", device, dtype, "pooler", limit)
         self._known: dict[bytes, Text] = {}
 
