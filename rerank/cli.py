@@ -134,6 +134,8 @@ def rank(
     """Rank the lines of a file for a query, best first."""
     from rerank.reranker import Reranker
 
+    if base_url and engine not in ("auto", "http"):
+        raise UsageError(f"--base-url is for engine http, not {engine}")
     key = os.environ.get("OPENAI_API_KEY")
     documents = _documents(file)
     with Reranker(model, method=method, engine=engine, base_url=base_url, api_key=key) as reranker:
@@ -165,7 +167,7 @@ def show_prompt(name: str) -> None:
     """Print a prompt's file."""
     from rerank import files
 
-    print(files.find("prompts", name).read_text(encoding="utf-8"), end="")
+    print(files.read_text(files.find("prompts", name)), end="")
 
 
 @prompts_app.command("render")
@@ -256,9 +258,12 @@ def _folder(recipe: Path, out: Path | None) -> Path:
 
 def _documents(file: str) -> list[Any]:
     """The lines of a file or of stdin: JSON objects where a line starts with one, else text."""
-    from rerank.datasets.lines import Place, lines, parse
+    from rerank.datasets.lines import Place, decoded, lines, parse
 
-    given = enumerate(sys.stdin.read().split("\n"), 1) if file == "-" else lines(Path(file))
+    if file == "-":
+        given = ((n, decoded(raw, "-", n)) for n, raw in enumerate(sys.stdin.buffer, 1))
+    else:
+        given = lines(Path(file))
     documents: list[Any] = []
     for number, line in given:
         document = parse(Path(file), number, line) if line.startswith("{") else line.rstrip("\r")

@@ -51,6 +51,9 @@ def extra(module: str, name: str) -> ModuleType:
     except ModuleNotFoundError as missing:
         if missing.name != module.split(".")[0]:
             raise
-        raise MissingExtra(
-            f"{module} is not installed; run: pip install 'rerank-pipeline[{name}]'"
-        ) from None
+        raise MissingExtra(f"{module} is not installed; {installing(name)}") from None
+
+
+def installing(name: str) -> str:
+    """The line that installs an extra, from an index or from a checkout of the source."""
+    return f"run: pip install 'rerank-pipeline[{name}]' (in a checkout: pip install '.[{name}]')"

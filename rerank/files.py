@@ -53,10 +53,18 @@ def cache() -> Path:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file's keys; what is wrong with it is named by file, line and column."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as wrong:
+        raise InputError.at(path, None, str(wrong)) from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that is read whole; what cannot be read is an InputError."""
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError.at(path, None, "no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as wrong:
+    except (UnicodeDecodeError, OSError) as wrong:
         raise InputError.at(path, None, str(wrong)) from None
 
 

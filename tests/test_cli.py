@@ -574,18 +574,29 @@ def test_rank_prints_rank_score_and_line_best_first(rerank, sky):
 
 def test_rank_takes_stdin_json_lines_and_top_n(rerank, sky, monkeypatch):
     lines = '{"text": "sea", "id": 7}\r\n{"title": "sky", "text": "sky é"}\r\nplain\r\n'
-    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+    stdin(monkeypatch, lines.encode())
     _, out, _ = rerank("rank", "sky", "-", "--top-n", 2)
     assert out.splitlines() == [
         '1\t2.0000\t{"title": "sky", "text": "sky é"}',
         '2\t0.0000\t{"text": "sea", "id": 7}',
     ]
-    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+    stdin(monkeypatch, lines.encode())
     _, out, _ = rerank("rank", "sky", "-", "--json")
     first, second, third = json.loads(out)
     assert first == {"index": 1, "rank": 1, "score": 2.0,
                      "document": {"title": "sky", "text": "sky é"}}  # fmt: skip
     assert (second["index"], third["document"]) == (0, "plain")
+
+
+def stdin(monkeypatch, content):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), errors="strict"))
+
+
+def test_bytes_on_stdin_that_are_no_text_are_named_by_line(fails, sky, monkeypatch):
+    """It was a traceback, or ranked as if nothing were wrong."""
+    stdin(monkeypatch, b"sky\ncaf\xe9\n")
+    code, err = fails("rank", "sky", "-")
+    assert code == 4 and "-:2: not UTF-8: byte 0xe9 at byte 4 of the line" in err
 
 
 def test_rank_reads_lines_that_end_at_a_newline_only(rerank, sky):
@@ -621,8 +632,10 @@ def test_rank_with_a_score_that_cannot_be_read_is_done_with_7_and_valid_json(
         (["texts.txt", "--method", "nope"], 2, "no method 'nope'; there are: first-stage, scorer"),
         (["texts.txt", "--method", "first-stage"], 2, "method first-stage asks nothing"),
         (["texts.txt", "--engine", "nope"], 2, "no engine 'nope'; there are: auto, vllm, http"),
+        (["texts.txt", "--engine", "scorer", "--base-url", "http://x/v1"], 2,
+         "--base-url is for engine http, not scorer"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_in_rank_is_one_line(fails, sky, arguments, code, says):
     Path("bad.jsonl").write_text('{"text": "a"}\n{"text"\n')
     Path("textless.jsonl").write_text('{"body": "a"}\n')
@@ -658,6 +671,9 @@ def test_a_prompt_is_shown_as_its_file_is(rerank, fails):
     assert out == (ROOT / "prompts/pairwise/prp.toml").read_text()
     code, err = fails("prompts", "show", "nope")
     assert code == 4 and "no prompt called 'nope'; there are: " in err
+    Path("latin.toml").write_bytes(b'user = "caf\xe9"\n')
+    code, err = fails("prompts", "show", "./latin.toml")
+    assert code == 4 and "latin.toml: 'utf-8' codec can't decode byte 0xe9" in err
 
 
 def test_a_prompt_is_rendered_with_what_is_given(rerank):
@@ -731,7 +747,8 @@ def test_a_missing_extra_is_exit_3_and_the_line_that_installs_it(
     monkeypatch.setattr(sys, "meta_path", [Without(finder, gone) for finder in sys.meta_path])
     code, err = fails(*arguments)
     assert code == 3 and gone in err
-    assert err.endswith(f"is not installed; run: pip install 'rerank-pipeline[{extra}]'\n")
+    assert f"is not installed; run: pip install 'rerank-pipeline[{extra}]'" in err
+    assert err.endswith(f"(in a checkout: pip install '.[{extra}]')\n")
     assert not Path("mine").exists() and not Path("judged").exists()
 
 

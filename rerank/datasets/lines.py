@@ -89,7 +89,7 @@ def _every_line(path: Path) -> Iterator[tuple[int, str]]:
     with _opened(path) as file:
         try:
             for number, raw in enumerate(file, 1):
-                yield number, _decoded(raw, path, number)
+                yield number, decoded(raw, path, number)
         except (EOFError, gzip.BadGzipFile, zlib.error) as wrong:
             what = f"the gzip file is cut off or damaged from here on ({wrong})"
             raise InputError.at(path, number + 1, what) from None
@@ -107,7 +107,8 @@ def _opened(path: Path) -> Iterator[gzip.GzipFile | BufferedReader]:
         yield gzip.GzipFile(fileobj=file) if file.peek(2).startswith(GZIP) else file
 
 
-def _decoded(raw: bytes, path: Path, number: int) -> str:
+def decoded(raw: bytes, path: Path | str, number: int) -> str:
+    """Line `number` of a file as text, without its end; bytes that are no UTF-8 are named."""
     if number == 1:
         raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
