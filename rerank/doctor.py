@@ -1,27 +1,26 @@
-"""What is installed, which engines can start, and which prompts a model's tokenizer can serve."""
+"""What is installed, for which engines, and which prompts a model's tokenizer can serve."""
 
 import importlib.metadata
 import platform
 import re
-from importlib.util import find_spec
 from typing import Any
 
 from rerank import files
 from rerank.engines import LabelError
 from rerank.engines.opening import ENGINES
+from rerank.errors import installing
 from rerank.prompts import forms, read_prompt
 from rerank.wants import Labels, Logits
 
-NEEDS = {"vllm": "vllm", "http": "httpx", "transformers": "transformers", "scorer": "transformers"}
 WIDTH = 20  # documents in the widest question that is checked
 
 
 def examine(model: str | None) -> dict[str, Any]:
-    """Extras with what they lack, engines that can start, and a model's verdict on each prompt."""
+    """Extras with what they lack, engines that are there, and a model's verdict on each prompt."""
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "extras": {name: _missing(name) for name in _extras()},
-        "engines": {name: find_spec(NEEDS[name]) is not None for name in ENGINES},
+        "engines": {name: place.installed for name, place in ENGINES.items()},
     }
     if model:
         found["model"] = model
@@ -56,12 +55,12 @@ def report(found: dict[str, Any]) -> str:
     """The findings as lines for a person."""
     lines = [f"python {found['python']}", "", "extras"]
     for name, missing in found["extras"].items():
-        mend = f"lacks {', '.join(missing)}; run: pip install 'rerank-pipeline[{name}]'"
+        mend = f"lacks {', '.join(missing)}; {installing(name)}"
         lines.append(f"  {name:<12} {mend if missing else 'ok'}")
     lines += ["", "engines"]
     lines += [
-        f"  {name:<12} {'ok' if works else 'not installed'}"
-        for name, works in found["engines"].items()
+        f"  {name:<12} {'installed' if there else 'not installed'}"
+        for name, there in found["engines"].items()
     ]
     if "labels" in found:
         lines += ["", f"label prompts for {found['model']}"]

@@ -7,6 +7,7 @@ import pytest
 from tiny import checkpoint
 
 from rerank import doctor, files
+from rerank.engines import opening
 from rerank.engines.opening import ENGINES
 from rerank.prompts import read_prompt
 
@@ -28,8 +29,8 @@ def test_extras_lack_what_is_not_installed_and_say_how_to_install_it(monkeypatch
     monkeypatch.setattr(importlib.metadata, "version", version)
     found = doctor.examine(None)
     assert found["extras"]["eval"] == ["bm25s"] and "bm25s" in found["extras"]["demo"]
-    line = "  eval         lacks bm25s; run: pip install 'rerank-pipeline[eval]'"
-    assert line in doctor.report(found).splitlines()
+    line = "  eval         lacks bm25s; run: pip install 'rerank-pipeline[eval]' (in a checkout: "
+    assert f"{line}pip install '.[eval]')" in doctor.report(found).splitlines()
 
 
 def test_every_extra_but_the_developers_is_there():
@@ -39,12 +40,19 @@ def test_every_extra_but_the_developers_is_there():
     assert "dev" not in doctor.examine(None)["extras"]
 
 
-def test_engines_work_where_what_they_need_is_installed(monkeypatch):
-    assert set(doctor.examine(None)["engines"]) == set(ENGINES) == set(doctor.NEEDS)
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "vllm" else object())
+def test_engines_are_installed_where_what_they_need_is(monkeypatch):
+    assert set(doctor.examine(None)["engines"]) == set(ENGINES)
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == "vllm" else object())
     found = doctor.examine(None)
     assert found["engines"] == {"vllm": False, "http": True, "transformers": True, "scorer": True}
     assert "  vllm         not installed" in doctor.report(found).splitlines()
+    assert "  scorer       installed" in doctor.report(found).splitlines()
+
+
+def test_an_engine_that_is_added_is_known_to_the_doctor(monkeypatch):
+    """It had a list of its own."""
+    monkeypatch.setitem(ENGINES, "mine", opening.Place("no.such.module", "Mine", "nothing_of_this"))
+    assert doctor.examine(None)["engines"]["mine"] is False
 
 
 def test_without_a_model_no_labels_are_checked():

@@ -1,9 +1,12 @@
 """What an engine does not serve or take is said before a model is loaded."""
 
+from typing import get_args
+
 import pytest
 
 from rerank.engines.opening import ENGINES, choose, open_engine, refuse_unserved
 from rerank.errors import EngineError, UsageError
+from rerank.recipes import Recipe
 from rerank.wants import Labels, Pair, Text
 
 
@@ -22,6 +25,16 @@ def test_every_engine_says_what_it_serves(name):
 def test_an_unknown_option_names_those_that_there_are():
     with pytest.raises(UsageError, match="engine http has no option 'threads'; it takes: base_url"):
         open_engine("http", "m", {"threads": 3})
+
+
+def test_a_recipe_can_name_every_engine():
+    assert get_args(Recipe.model_fields["engine"].annotation) == ("auto", *ENGINES)
+
+
+def test_the_model_is_given_once():
+    """It was a TypeError."""
+    with pytest.raises(UsageError, match="engine http: the model is m; 'model' is no engine opt"):
+        open_engine("http", "m", {"model": "x"})
 
 
 @pytest.mark.parametrize("options", [{"concurrency": "x"}, {"timeout": "x"}, {"attempts": None}])

@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import pydantic
 
@@ -12,11 +12,24 @@ from rerank.engines import Engine
 from rerank.errors import EngineError, UsageError
 from rerank.wants import Logits, Pair, Want
 
-ENGINES: dict[str, str] = {
-    "vllm": "rerank.engines.vllm:VLLM",
-    "http": "rerank.engines.http:HTTP",
-    "transformers": "rerank.engines.transformers:Transformers",
-    "scorer": "rerank.engines.scorer:Scorer",
+
+class Place(NamedTuple):
+    """Where an engine's class is, and the package that must be there to load it."""
+
+    module: str
+    kind: str
+    needs: str
+
+    @property
+    def installed(self) -> bool:
+        return find_spec(self.needs) is not None
+
+
+ENGINES: dict[str, Place] = {
+    "vllm": Place("rerank.engines.vllm", "VLLM", "vllm"),
+    "http": Place("rerank.engines.http", "HTTP", "httpx"),
+    "transformers": Place("rerank.engines.transformers", "Transformers", "transformers"),
+    "scorer": Place("rerank.engines.scorer", "Scorer", "transformers"),
 }
 
 
@@ -26,7 +39,7 @@ def choose(wants: type[Want], base_url: str | None) -> str:
         return "http"
     if wants is Pair:
         return "scorer"
-    return "vllm" if find_spec("vllm") and wants is not Logits else "transformers"
+    return "vllm" if ENGINES["vllm"].installed and wants is not Logits else "transformers"
 
 
 def refuse_unserved(name: str, wants: type[Want], prompt: str) -> None:
@@ -46,6 +59,8 @@ def open_engine(name: str, model: str, options: Mapping[str, Any]) -> Engine:
     parameters = inspect.signature(engine).parameters
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     for option, value in options.items():
+        if option == "model":
+            raise UsageError(f"engine {name}: the model is {model}; 'model' is no engine option")
         if option in parameters:
             _check_type(name, parameters[option], value)
         elif not takes_any:
@@ -55,8 +70,8 @@ def open_engine(name: str, model: str, options: Mapping[str, Any]) -> Engine:
 
 
 def _engine(name: str) -> Any:
-    module, _, kind = ENGINES[name].partition(":")
-    return getattr(importlib.import_module(module), kind)
+    place = ENGINES[name]
+    return getattr(importlib.import_module(place.module), place.kind)
 
 
 def _check_type(name: str, parameter: inspect.Parameter, value: Any) -> None:
