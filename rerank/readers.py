@@ -15,6 +15,8 @@ from rerank.questions import Compare, Order, Pick, Question, Rate
 from rerank.records import Status
 from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text, Want
 
+DOUBT = re.compile(r"(?i)\b(?:not|cannot|neither|nor|both|equal(?:ly)?|or)\b|n['\u2019]t\b")
+
 
 class Reading(NamedTuple):
     """An answer in places: a permutation, weights, a preference or a rating."""
@@ -53,13 +55,15 @@ def read_permutation(reply: Reply, labels: Sequence[str]) -> Reading:
     """A list of identifiers, best first: `[2] > [1]`, or bare where no brackets are.
 
     Repeated and unknown identifiers are dropped, missing ones follow in their old order
-    (algorithms.md section 2.2): repaired. No identifier at all: unreadable, the old order.
+    (algorithms.md section 2.2): repaired, as is a list with prose in it. No identifier at all:
+    unreadable, the old order.
     """
     places = {label: place for place, label in enumerate(labels)}
-    named = _identifiers(_plain(answer_text(reply)), _numbered(labels))
+    text = _plain(answer_text(reply))
+    named = _identifiers(text, _numbered(labels))
     order = list(dict.fromkeys(places[name] for name in named if name in places))
     whole = len(named) == len(order) == len(labels)
-    return _completed(order, len(labels), whole)
+    return _completed(order, len(labels), whole and not _torn(text))
 
 
 def read_selection(reply: Reply, labels: Sequence[str]) -> Reading:
@@ -72,7 +76,7 @@ def read_selection(reply: Reply, labels: Sequence[str]) -> Reading:
     text = re.sub(r"(?i)\b(?:passages?|documents?)(?=\W)", "", _plain(answer_text(reply)))
     named = _identifiers(text, _numbered(labels))
     order = list(dict.fromkeys(places[name] for name in named if name in places))
-    return _completed(order, len(labels), len(named) == len(order))
+    return _completed(order, len(labels), len(named) == len(order) and not _torn(text))
 
 
 def read_rated_list(reply: Reply, labels: Sequence[str]) -> Reading:
@@ -124,6 +128,13 @@ def _identifiers(text: str, numbers: bool) -> list[str]:
     return [str(int(name)) if numbers else name.upper() for name in named]
 
 
+def _torn(text: str) -> bool:
+    """Whether words stand between bracketed identifiers: "[1] is bad. [3] > [2]" is no order."""
+    between = re.split(r"\[\s*(?:\d{1,6}|[A-Za-z])\s*\]", text)[1:-1]
+    words = (re.sub(r"(?i)passages?|documents?", "", gap) for gap in between)
+    return any(re.search(r"[^\W\d_]", gap) for gap in words)
+
+
 def read_label_order(reply: Reply, labels: Sequence[str]) -> Reading:
     """Sort by the log-probability of each label as the first token; ties keep the old order.
 
@@ -138,24 +149,30 @@ def read_label_order(reply: Reply, labels: Sequence[str]) -> Reading:
 def read_picked_label(reply: Reply, labels: Sequence[str]) -> Reading:
     """The label that was written: its place gets all the weight.
 
-    It stands alone or first on its line, or it is the only one that is called a passage. "A
-    passage about ..." picks nothing: there no place gets any weight, and it is unreadable.
+    The reply is the label or begins with it, alone or as "Passage B ...", and says no other
+    label nor any word of doubt. All else is unreadable, and there no place gets any weight: "A
+    passage about ...", "Passage A and B are equally relevant", "I, as a model, cannot".
     """
     names = [label.strip().casefold() for label in labels]
-    picked = _picked(_plain(answer_text(reply)).strip(), labels)
+    text = _plain(answer_text(reply)).strip()
+    picked = None if DOUBT.search(text) else _picked(text, labels)
     if picked in names:
         return Reading([float(name == picked) for name in names])
     return Reading([0.0] * len(labels), Status.UNREADABLE)
 
 
 def _picked(text: str, labels: Sequence[str]) -> str | None:
+    """The label that a reply begins with, if it names no other; an article names none."""
     one = "|".join(re.escape(label.strip()) for label in labels)
-    bare = re.sub(r"^(passage|document|answer)\b[\s:]*", "", text, flags=re.IGNORECASE)
-    alone = re.match(rf"[\[(\"'*]*({one})[\])\"'*]*(?:[.,:;!]|\n|$)", bare, re.IGNORECASE)
-    called = set(re.findall(rf"\b(?i:passage|document)[\s:\[(\"'*]+({one})\b", text))
-    if alone or len(called) == 1:
-        return (alone[1] if alone else called.pop()).casefold()
-    return None
+    start = r"[\[(\"'*]*(?:answer\b[\s:\[(\"'*]*)?"
+    called = rf"{start}(?i:passage|document)\b[\s:\[(\"'*]+({one})(?!\w)"
+    alone = rf"{start}(?:(?:passage|document)\b[\s:\[(\"'*]*)?({one})[\])\"'*]*(?:[.:;!]|\n|$)"
+    found = re.match(called, text) or re.match(alone, text, re.IGNORECASE)
+    if not found:
+        return None
+    said = rf"(?<!\w)(?<!\w['\u2019])(?!(?-i:a)\s+\w)({one})(?!\w)"  # not in "it's"
+    named = {name.casefold() for name in re.findall(said, text, re.IGNORECASE)}
+    return found[1].casefold() if named <= {found[1].casefold()} else None
 
 
 def read_label_weights(reply: Reply, labels: Sequence[str]) -> Reading:

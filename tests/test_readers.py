@@ -148,6 +148,13 @@ def test_an_identifier_may_be_glued_to_the_word_passage():
     assert order("PASSAGE22") == ("123", UNREADABLE)
 
 
+def test_an_order_with_prose_between_its_identifiers_is_at_best_repaired():
+    assert order("[1] is bad. [3] > [2]") == ("132", REPAIRED)
+    assert order("[3], then [2] and [1]") == ("321", REPAIRED)
+    assert order("Passage [3] > Passage [2] > Passage [1] as asked") == ("321", OK)
+    assert sorted_by("selection", "[1] is bad. [3]") == ("132", REPAIRED)
+
+
 def test_identifiers_that_are_called_equal_keep_the_order_they_were_said_in():
     """Rank-K: `[3] > [2] = [1]`."""
     assert order("[3] > [1] = [2]") == ("312", OK)
@@ -268,17 +275,11 @@ def test_a_reply_cut_off_at_its_limit_is_ok_only_when_it_is_complete():
 
 
 ALONE = ["B", "b", "B.", "[B]", "(B)", "**B**", '"B"', "B\n\nIt says so.", "Answer: B"]
-CALLED = [
-    "Passage B",
-    "passage: B",
-    "Document B, of course",
-    "**Passage B**",
-    "The best is Passage B.",
-]
+CALLED = ["Passage B", "passage: B", "Document B, of course", "**Passage B**", "Answer: Passage B"]
 
 
 @pytest.mark.parametrize("text", [*ALONE, *CALLED, "Passage B is more relevant to the query"])
-def test_a_label_that_stands_alone_or_is_called_a_passage_is_picked(text):
+def test_a_label_that_a_reply_begins_with_is_picked(text):
     assert picked(text) == ("B", OK)
 
 
@@ -290,6 +291,25 @@ NONE = ["", "A passage about bees", "the passage a bee", "I cannot say", "Passag
 )
 def test_what_names_no_label_or_two_picks_nothing(text):
     assert picked(text) == ("", UNREADABLE)
+
+
+TIES = ["Passage A and B are equally relevant", "Neither Passage A nor B is relevant", "A, B"]
+DOUBTS = ["It is not Passage A", "The best is Passage B.", "Passage A isn't relevant", "A\nb"]
+
+
+@pytest.mark.parametrize("text", [*TIES, *DOUBTS, "Passage B or none", "A: both of them"])
+def test_a_tie_or_a_denial_picks_nothing(text):
+    assert picked(text) == ("", UNREADABLE)
+    assert read("preferred-passage", text, "AB") == (0.5, UNREADABLE)
+
+
+def test_a_refusal_picks_no_passage_whose_letter_is_a_word_of_it():
+    assert picked("I, as an AI model, cannot", LETTERS[:10]) == ("", UNREADABLE)
+    assert picked("I, as an AI model, refuse", LETTERS[:10]) == ("", UNREADABLE)
+
+
+def test_an_article_in_what_follows_is_no_other_label():
+    assert picked("B. It gives a full reply, and it's short", LETTERS[:20]) == ("B", OK)
 
 
 def test_labels_of_any_length_are_picked():
