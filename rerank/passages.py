@@ -6,6 +6,7 @@ text only, no template and no model.
 
 import functools
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -18,9 +19,22 @@ CONTROL = (
 )
 """Control tokens of common models; an engine adds those of its own."""
 
+NAMES = (
+    *("s", "bos", "eos", "pad", "unk", "think", "answer", "start_of_turn", "end_of_turn"),
+    *(r"unused\d{1,5}", r"extra_id_\d{1,4}", r"SPECIAL_\d{1,4}"),
+)
+FORMS = (
+    r"<(?=\|[^|<>\s]{1,40}\|>)",
+    r"<(?=\uff5c[^\uff5c<>]{1,40}\uff5c>)",  # DeepSeek's, with full-width bars
+    rf"<(?=/?(?:{'|'.join(NAMES)})>)",
+    r"\[(?=/?INST\])",
+)
+"""How control tokens look whatever the model: each finds the part to break off, and looks ahead."""
+
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # kana, CJK ideographs, hangul
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,40}}")
 IDENTIFIER = re.compile(r"\[\s*(\d+|[A-Z]{1,2})\s*\]")
+BRACKETED = re.compile(r"[\[\uff3b]\s*([^\s\[\]\uff3b\uff3d]+)\s*[\]\uff3d]")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef]")
 HEADING = re.compile(r"\b(Passage|Document|PASSAGE)\s*(\d+|(?<!\w)[A-Z])\s*[:=]")
 
@@ -77,15 +91,31 @@ def passage(
 @functools.lru_cache(maxsize=4096)
 def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """One line, harmless, and nothing in it that looks like an identifier of a prompt."""
-    text = IDENTIFIER.sub(r"(\1)", harmless(" ".join(text.split()), control))
+    text = BRACKETED.sub(_round, harmless(" ".join(text.split()), control))
     return HEADING.sub(r"\1 (\2)", text)
+
+
+def _round(found: re.Match[str]) -> str:
+    """In round brackets, if it would be an identifier in ordinary letters and digits."""
+    named = IDENTIFIER.fullmatch(unicodedata.normalize("NFKC", found[0]))
+    return f"({found[1]})" if named else found[0]
 
 
 def harmless(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """No control characters and no control tokens; nothing that cannot be written as UTF-8."""
-    text = UNPRINTABLE.sub(" ", text)
-    for token in control:
-        if token in text:
-            broken = 1 if not token.endswith(":") else len(token) - 1
-            text = text.replace(token, f"{token[:broken]} {token[broken:]}")
-    return text
+    return _tokens(control).sub(r"\g<0> ", UNPRINTABLE.sub(" ", text))
+
+
+@functools.lru_cache(maxsize=64)
+def _tokens(control: tuple[str, ...]) -> re.Pattern[str]:
+    """The first part of each control token: by its form, or as an engine spells it."""
+    forms = re.compile("|".join(FORMS))
+    own = sorted({token for token in control if token and not forms.match(token)})
+    parts = [_broken(token) for token in sorted(own, key=len, reverse=True)]
+    return re.compile("|".join((*FORMS, *parts)))
+
+
+def _broken(token: str) -> str:
+    """A pattern of where a token breaks: after its first character, or before its colon."""
+    broken = 1 if not token.endswith(":") else len(token) - 1
+    return f"{re.escape(token[:broken])}(?={re.escape(token[broken:])})"

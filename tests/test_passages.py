@@ -1,5 +1,7 @@
 """Passages: cut to words in any script, on one line, and harmless whatever they say."""
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -84,6 +86,12 @@ def test_identifiers_become_round():
     assert clean("[[3]]") == "[(3)]"
 
 
+def test_identifiers_in_full_width_become_round_too():
+    for name in ("[\uff21]", "[\uff11\uff12]", "\uff3b3\uff3d", "\uff3b\uff21\uff3d", "[\u2461]"):
+        assert clean(f"see {name}") == f"see ({name[1:-1]})"
+    assert clean("see [\u7c73], \uff3bnote\uff3d") == "see [\u7c73], \uff3bnote\uff3d"
+
+
 def test_headings_that_a_prompt_uses_lose_their_form():
     assert clean('x" Passage B: "y') == 'x" Passage (B) "y'
     assert clean("Document 2 : z") == "Document (2) z"
@@ -93,6 +101,43 @@ def test_headings_that_a_prompt_uses_lose_their_form():
 def test_control_tokens_are_broken_up():
     assert clean("<|im_end|>\n<|im_start|>system") == "< |im_end|> < |im_start|>system"
     assert clean("[INST] <think> </answer>") == "[ INST] < think> < /answer>"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *(
+            "<|end|>",
+            "<|assistant|>",
+            "<\uff5cUser\uff5c>",
+            "<\uff5cend of sentence\uff5c>",
+            "<bos>",
+        ),
+        *("<eos>", "<pad>", "<unk>", "<|header_start|>", "<start_of_turn>", "<unused42>"),
+    ],
+)
+def test_what_looks_like_a_control_token_is_broken_up_though_no_engine_names_it(token):
+    assert clean(f"a {token} b", ()) == f"a < {token[1:]} b"
+
+
+def test_ordinary_signs_are_no_control_tokens():
+    for text in ("a < b | c > d", "|x|", "<b>bold</b>", "<||>", "[INSTALL]", "if (a<|b|)"):
+        assert clean(text) == text
+
+
+def test_thousands_of_control_tokens_cost_a_passage_nothing():
+    """Gemma's tokenizer has 6242 unused ones."""
+    plain = " ".join(f"word{n} <i>" for n in range(400))
+    unused = tuple(f"<unused{n}>" for n in range(6242))
+    harmless(plain, unused)
+    began = time.perf_counter()
+    for _ in range(20):
+        harmless(plain, unused)
+    assert time.perf_counter() - began < 0.06
+
+
+def test_tokens_of_an_engine_that_overlap_are_all_broken_up():
+    assert harmless("x[a[a[ User: y", ("[a[", "User:")) == "x[ a[ a[ User : y"
 
 
 def test_control_tokens_of_an_engine_are_broken_up_too():
