@@ -260,6 +260,7 @@ def _documents(file: str) -> list[Any]:
     """The lines of a file or of stdin: JSON objects where a line starts with one, else text."""
     from rerank.datasets.lines import Place, decoded, lines, parse
 
+    given: Iterator[tuple[int, str]]
     if file == "-":
         given = ((n, decoded(raw, "-", n)) for n, raw in enumerate(sys.stdin.buffer, 1))
     else:
