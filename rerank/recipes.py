@@ -17,7 +17,7 @@ from rerank.methods import METHODS, Method
 
 
 class Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Sampling(Strict):
@@ -77,7 +77,7 @@ class Recipe(Strict):
     engine_options: dict[str, Any] = {}
     base_url: str | None = None
     sampling: Sampling = Sampling()
-    measures: tuple[str, ...] | None = pydantic.Field(None, min_length=1)
+    measures: tuple[str, ...] | None = pydantic.Field(None, min_length=1, strict=False)
     limit: int | None = pydantic.Field(None, ge=1)
     memo: bool = True
     budget: BudgetOptions = BudgetOptions()
@@ -108,27 +108,51 @@ class Suite(Strict):
     """A yardstick: which datasets, which measures, how deep the first stage goes."""
 
     about: str = ""
-    datasets: tuple[str, ...] = pydantic.Field(min_length=1)
+    datasets: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
     split: str = "test"
-    measures: tuple[str, ...] = pydantic.Field(("ndcg@10", "recall@100"), min_length=1)
+    measures: tuple[str, ...] = pydantic.Field(
+        ("ndcg@10", "recall@100"), min_length=1, strict=False
+    )
     depth: int = pydantic.Field(100, ge=1)
 
 
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe; `changes` are `key=value` with dots for tables, values as TOML or text."""
+    """Read a recipe; `changes` are `key=value` with dots for tables, values as TOML or text.
+
+    A mistake is an InputError where the file makes it, a UsageError where a change does.
+    """
     raw = files.read_toml(path)
+    blamed, complaint = "", _complaint(raw, path)
     for change in changes:
+        before = complaint
         _set(raw, change)
-    recipe = files.checked(Recipe, raw, path)
-    if mistake := _mistake(recipe):
-        raise InputError.at(path, None, mistake)
-    return recipe
+        if (complaint := _complaint(raw, path)) != before:
+            blamed = change
+    if blamed and complaint:
+        raise UsageError(f"--set {blamed!r}: {complaint}")
+    return _checked(raw, path)
 
 
 def read_suite(name: str) -> Suite:
     """A suite of ours by name, or a TOML file by path."""
     path = files.find("suites", name)
     return files.checked(Suite, files.read_toml(path), path)
+
+
+def _checked(raw: dict[str, Any], path: Path) -> Recipe:
+    recipe = files.checked(Recipe, raw, path)
+    if mistake := _mistake(recipe):
+        raise InputError.at(path, None, mistake)
+    return recipe
+
+
+def _complaint(raw: dict[str, Any], path: Path) -> str:
+    """The line that says what is wrong; empty if nothing."""
+    try:
+        _checked(raw, path)
+    except InputError as mistake:
+        return str(mistake)
+    return ""
 
 
 def _mistake(recipe: Recipe) -> str:

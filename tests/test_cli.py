@@ -320,7 +320,8 @@ def test_a_mistake_in_the_second_recipe_is_found_before_the_first_runs(fails, sm
 @pytest.mark.parametrize(
     ("change", "code", "says"),
     [
-        ("depht=5", 4, "key 'depht': is not a known key"),
+        ("depht=5", 2, "--set 'depht=5': mine.toml: key 'depht': is not a known key"),
+        ("engine=http", 2, "--set 'engine=http': mine.toml: key 'base_url' is missing"),
         ("depth", 2, "--set 'depth': write key=value"),
         ("=5", 2, "--set '=5': write key=value"),
         ("method.x=5", 2, "--set 'method.x=5': 'method' is not a table"),

@@ -393,6 +393,8 @@ ALL = ", ".join(SHIPPED)
         ),
         (ORDER, "key 'user' is missing or empty"),
         (ORDER + "user = ''", "key 'user' is missing or empty"),
+        (ORDER + "user = 'a'\nwords = '50'\n", "key 'words': input should be a valid integer"),
+        (ORDER + "user = 'a'\nchat = 'off'\n", "key 'chat': input should be a valid boolean"),
         (
             ORDER.replace('"letters"', '["A", "B"]') + "user = 'a'",
             "key 'labels': reader 'permutation' needs numbers or letters",

@@ -102,7 +102,8 @@ def test_a_set_that_cannot_be_read_is_usage(read, change):
         "bm25.k1 = -1", "bm25.b = 2", "bm25.c = 2", "oracle.noise = -1", "oracle.seed = 0.5",
         "sampling.top_p = 1", "sampling.temperature = -1", "sampling.max_tokens = 0",
         'judge = "human"', 'engine = "tgi"', 'on_error = "skip"', "engine_options = []",
-        "base_url = 8000", "strategy = 1",
+        "base_url = 8000", "strategy = 1", 'depth = "50"', "depth = true", "depth = 5.0",
+        'memo = "off"', "memo = 1", "at_once = true", 'bm25.k1 = "1"', "bm25.b = true",
     ],
 )  # fmt: skip
 def test_every_wrong_value_names_its_file_and_key(read, wrong, tmp_path):
@@ -111,6 +112,19 @@ def test_every_wrong_value_names_its_file_and_key(read, wrong, tmp_path):
     key = wrong.split(" = ")[0]
     assert str(caught.value).startswith(f"{tmp_path}/recipe.toml: key '{key}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_may_stand_for_a_real_one(read):
+    assert read(f"{PLAIN}bm25.k1 = 1\nsampling.temperature = 1").bm25.k1 == 1.0
+
+
+def test_a_mistake_is_blamed_on_the_set_that_made_it_else_on_the_file(read):
+    """All of them were the file's."""
+    with pytest.raises(UsageError, match=r"^--set 'depth=0': .*recipe\.toml: key 'depth'"):
+        read(PLAIN, "limit=5", "depth=0", "memo=false")
+    with pytest.raises(InputError, match=r"recipe\.toml: key 'depth'"):
+        read(f"{PLAIN}depth = 0", "limit=5")
+    assert read(f"{PLAIN}depth = 0", "depth=5").depth == 5
 
 
 def test_several_mistakes_are_counted(read):

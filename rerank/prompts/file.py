@@ -12,7 +12,7 @@ QUESTIONS: dict[str, type[Question[Any]]] = {q.__name__: q for q in (Rate, Compa
 
 
 class Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Turn(Strict):
@@ -44,19 +44,19 @@ class PromptFile(Strict):
     instruction: str = ""
     system: str = ""
     user: str = ""
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[Turn, ...] = pydantic.Field((), strict=False)
     prefill: str = ""
     chat: bool = True
     thinks: bool = False
     until: str = ""
-    marks: tuple[str, ...] = ()
+    marks: tuple[str, ...] = pydantic.Field((), strict=False)
     query: str = "{{ query }}"
     doc: str = "{{ doc.content }}"
     titles: Literal["named", "bare"] = "named"
     words: int = pydantic.Field(300, ge=1)
     tokens: int | None = pydantic.Field(None, ge=1)
     max_tokens: int | None = pydantic.Field(None, ge=1)
-    stop: tuple[str, ...] = ()
+    stop: tuple[str, ...] = pydantic.Field((), strict=False)
 
     @property
     def conversation(self) -> tuple[Turn, ...]:
