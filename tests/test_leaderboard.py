@@ -132,9 +132,23 @@ def test_a_result_that_is_none_of_ours_is_named(folder):
     """It was a KeyError."""
     path = folder / "runs" / "s" / "one" / "result.json"
     path.write_text('{"name": "one", "mean": {}}')
-    with pytest.raises(InputError, match=r"one/result\.json: has no 'cost'; repeat the run"):
+    with pytest.raises(InputError, match=r"one/result\.json: key 'suite': field required \(and 5"):
         regenerate(folder / "runs", folder / "x.md")
     path.write_text("[")
     with pytest.raises(InputError, match=r"one/result\.json:1: "):
+        regenerate(folder / "runs", folder / "x.md")
+    assert not (folder / "x.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("mean", None), ("mean", {"map": "x"}), ("first_stage", []), ("suite", 3), ("cost", None),
+     ("cost", {"calls": 1}), ("name", None), ("limit", "x")],
+)  # fmt: skip
+def test_a_result_of_another_shape_is_named_by_its_key(folder, key, value):
+    """It was a traceback."""
+    path = folder / "runs" / "s" / "one" / "result.json"
+    path.write_text(json.dumps({**result("one", a=1.0), key: value}))
+    with pytest.raises(InputError, match=rf"one/result\.json: key '{key}"):
         regenerate(folder / "runs", folder / "x.md")
     assert not (folder / "x.md").exists()

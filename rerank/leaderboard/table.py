@@ -8,13 +8,38 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rerank import runs
-from rerank.errors import InputError
+import pydantic
+
+from rerank import files, runs
 from rerank.markdown import markdown
 
 Result = Mapping[str, Any]
 COST = ("calls", "rounds", "tokens", "not ok", "seconds")
-KEYS = {"name", "suite", "mean", "first_stage", "first", "strategy", "limit", "cost"}
+
+
+class Spent(pydantic.BaseModel):
+    """What a table reads of a run's cost."""
+
+    calls: int
+    rounds: float
+    prompt_tokens: int
+    completion_tokens: int
+    answers: dict[str, int]
+    seconds: float
+    stopped_queries: int = 0
+
+
+class Row(pydantic.BaseModel):
+    """What a table reads of a `result.json`; the rest of it is others'."""
+
+    name: str
+    suite: str
+    first: str
+    strategy: str
+    limit: int | None
+    mean: dict[str, float]
+    first_stage: dict[str, float]
+    cost: Spent
 
 
 def table(results: Mapping[str, Result]) -> str:
@@ -59,9 +84,7 @@ def regenerate(root: Path, file: Path, check: bool = False) -> bool:
     """Write the leaderboard of all runs under `root`; with `check` only say if it is up to date."""
     results = runs.read_results(root)
     for folder, result in results.items():
-        if missing := KEYS - result.keys():
-            path = root / folder / runs.RESULT
-            raise InputError.at(path, None, f"has no {min(missing)!r}; repeat the run")
+        files.checked(Row, dict(result), root / folder / runs.RESULT)
     links = Path(os.path.relpath(root, file.parent)).as_posix()
     text = render(results, links).encode()
     fresh = file.exists() and file.read_bytes() == text
