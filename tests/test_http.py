@@ -311,13 +311,19 @@ def test_a_reply_that_is_no_reply_is_an_error(serve, body, want):
 def test_reasoning_is_not_the_text_but_its_tokens_count(serve):
     message = {"role": "assistant", "content": "[1]", "reasoning_content": "First, [2]..."}
     usage = {"prompt_tokens": 9, "completion_tokens": 40}
-    answers = iter([message, {**message, "content": None}])
-    server = serve(lambda *_: (200, {"choices": [{"message": next(answers)}], "usage": usage}))
+    silent = {**message, "content": None}
+    choices = iter(
+        [
+            {"message": message},
+            {"message": silent, "finish_reason": "length"},
+            {"message": silent, "finish_reason": "stop"},
+        ]
+    )
+    server = serve(lambda *_: (200, {"choices": [next(choices)], "usage": usage}))
     with engine(server.url) as opened:
         assert one(opened) == Reply("[1]", (), Usage(9, 0, 40))
-        unfinished = one(opened)
-    assert unfinished.error.startswith("the server's reply has no text: ")
-    assert unfinished.usage == Usage(9, 0, 40)
+        assert one(opened) == Reply("", (), Usage(9, 0, 40), finished=False)
+        assert one(opened) == Reply("", (), Usage(9, 0, 40))
 
 
 def test_the_key_is_in_no_error_no_name_and_no_journal(serve, tmp_path, at_once):

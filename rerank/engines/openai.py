@@ -113,16 +113,19 @@ def room(request: Request) -> int:
 
 
 def read_text(body: Any) -> Reply:
-    """What the model wrote; its reasoning, where a server sets that apart, is no part of it."""
+    """What the model wrote; its reasoning, where a server sets that apart, is no part of it.
+
+    A model that was cut off while it thought wrote nothing: its content is null, and no error.
+    """
     try:
         choice = body["choices"][0]
         text = choice["text"] if "text" in choice else choice["message"]["content"]
         finished = choice.get("finish_reason") != "length"
     except (KeyError, IndexError, TypeError, AttributeError):
         return _unreadable(body, "no text")
-    if not isinstance(text, str):
+    if not isinstance(text, str) and (text is not None or not choice.get("finish_reason")):
         return _unreadable(body, "no text")
-    return Reply(text=text, usage=_usage(body), finished=finished)
+    return Reply(text=text or "", usage=_usage(body), finished=finished)
 
 
 def read_labels(body: Any, labels: Labels, names: Sequence[str]) -> Reply:
