@@ -55,6 +55,8 @@ def test_a_run_may_be_gzip_and_its_columns_any_white_space_apart(file):
         ("q1 Q0 d9 3 -inf bm25", "F:5: a score must be finite, not '-inf'"),
         ("q1 Q0 d9 3 1e999 bm25", "F:5: a score must be finite, not '1e999'"),
         ("q1 Q0 d9 3 0,5 bm25", "F:5: a score must be a number, not '0,5'"),
+        ("q1 Q0 d9 3 1_0 bm25", "F:5: a score must be a number, not '1_0'"),
+        ("q1 Q0 d9 3 \uff11 bm25", "F:5: a score must be a number, not '\uff11'"),
     ],
 )
 def test_a_run_line_that_is_wrong_is_named(file, line, message):
@@ -94,7 +96,7 @@ def test_a_wrong_line_far_into_a_long_run_is_named(file, line, message):
 
 
 def test_blank_lines_byte_order_marks_and_odd_ids_do_not_matter(file):
-    file.write_bytes("\ufeffq Q0 \0 1 2 t\n\n \t\nq\u3000Q0 d\u200b 2 1_0 t".encode())
+    file.write_bytes("\ufeffq Q0 \0 1 2 t\n\n \t\nq\u3000Q0 d\u200b 2 10 t".encode())
     assert read_run(file) == {"q": {"\0": 2.0, "d\u200b": 10.0}}
 
 
@@ -120,9 +122,16 @@ def test_any_run_reads_back_as_it_was_written(tmp_path_factory, run):
     assert [*map(list, read_run(path).values())] == [*map(list, run.values())]
 
 
+@pytest.mark.parametrize("first", ["corpus-id query-id score", "query-id score corpus-id", "a b c"])
+def test_a_header_of_other_columns_is_refused(file, first):
+    wanted = f"F:1: neither a judgment nor a header query-id corpus-id score: {first}"
+    assert refusal(read_qrels, file, f"{first}\nd1 q1 1\n") == wanted
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "Query_ID\tDocID\tRel\nq1\td1\t1\nq1\td2\t0\nq2\td1\t-1\n",
         "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t0\nq2\td1\t-1\n",
         "topic doc relevance\nq1 d1 1\nq1 d2 0\nq2 d1 -1\n",
         "q1\td1\t1\nq1\td2\t0\nq2\td1\t-1",

@@ -16,6 +16,12 @@ from rerank.datasets.lines import Place, blocks, lines
 from rerank.errors import InputError
 from rerank.records import Qrels, Run
 
+HEADER = (
+    {"query-id", "query_id", "qid", "query", "topic"},
+    {"corpus-id", "corpus_id", "docid", "doc_id", "pid", "document", "doc"},
+    {"score", "relevance", "rel", "grade", "label"},
+)
+"""How files spell the three columns of their header, in any case."""
 BEIR = ("query-id", "corpus-id", "score")
 TREC = ("query", "iteration", "document", "grade")
 RUN = ("query", "Q0", "document", "rank", "score", "tag")
@@ -49,7 +55,10 @@ def _add(run: Run, block: str) -> bool:
     ends = columns[len(RUN) :: width]
     if END in block or len(columns) != length * width or ends.count(END) != length:
         return False
-    docs, scores = columns[2::width], list(map(float, columns[4::width]))
+    docs, said = columns[2::width], columns[4::width]
+    if not _plain("".join(said)):
+        return False
+    scores = list(map(float, said))
     start = 0
     for query, same in groupby(columns[::width]):
         end = start + len(list(same))
@@ -94,7 +103,7 @@ def _judged(path: Path) -> Iterator[tuple[Place, str, str, int]]:
             raise at.error(f"{len(columns)} columns in a file that began with {width}; {_forms()}")
         if len(columns) not in (len(BEIR), len(TREC)):
             raise at.error(f"{len(columns)} columns; {_forms()}")
-        if width or not _is_header(columns):
+        if width or not _is_header(columns, at):
             yield at, columns[0], columns[-2], _grade(columns[-1], at)
         width = len(columns)
 
@@ -105,9 +114,13 @@ def _columns(line: str) -> list[str]:
     return tabbed if len(tabbed) == len(BEIR) else line.split()
 
 
-def _is_header(columns: list[str]) -> bool:
-    """Names, as no record has them: three without a digit."""
-    return len(columns) == len(BEIR) and not any(map(str.isdigit, "".join(columns)))
+def _is_header(columns: list[str], at: Place) -> bool:
+    """Names, as no record has them: three without a digit. Other names are an error."""
+    if len(columns) != len(BEIR) or any(map(str.isdigit, "".join(columns))):
+        return False
+    if not all(name.lower() in known for name, known in zip(columns, HEADER, strict=True)):
+        raise at.error(f"neither a judgment nor a header {' '.join(BEIR)}: {' '.join(columns)}")
+    return True
 
 
 def _grade(column: str, at: Place) -> int:
@@ -116,9 +129,14 @@ def _grade(column: str, at: Place) -> int:
     return int(column)
 
 
+def _plain(scores: str) -> bool:
+    """Whether `float` reads no more into this than others do: 1_0, or digits of other scripts."""
+    return scores.isascii() and "_" not in scores
+
+
 def _score(column: str, path: Path, number: int) -> float:
     try:
-        score = float(column)
+        score = float(column if _plain(column) else "")
     except ValueError:
         raise InputError.at(path, number, f"a score must be a number, not {column!r}") from None
     if not math.isfinite(score):
