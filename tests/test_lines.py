@@ -91,6 +91,10 @@ def test_a_folder_is_not_read_as_a_file(tmp_path):
             r"F:2: half of a surrogate pair (\ud800 to \udfff alone), which is no character",
         ),
         ('{"a": ' + "9" * 5000 + "}", "F:2: not JSON that can be read: Exceeds the limit"),
+        (
+            '{"a": {"b": 1, "c": 2, "b": 3}}',
+            "F:2: not JSON that can be read: key 'b' is there twice in one object",
+        ),
         ("[" * 100_000, "F:2: not JSON that can be read: "),
     ],
 )

@@ -70,7 +70,7 @@ def records(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 def parse(path: Path, number: int | None, text: str) -> Any:
     """The JSON value of line `number` of a file, or of all its text where that is None."""
     try:
-        value = json.loads(text)
+        value = JSON.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as wrong:
@@ -82,6 +82,18 @@ def parse(path: Path, number: int | None, text: str) -> Any:
     except (ValueError, RecursionError) as wrong:  # 4300 digits; brackets 1000 deep
         raise InputError.at(path, number, f"not JSON that can be read: {wrong}") from None
     return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, if each of its keys is there once; `json` would keep the last of two."""
+    if len(found := dict(pairs)) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {twice!r} is there twice in one object")
+    return found
+
+
+JSON = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def _every_line(path: Path) -> Iterator[tuple[int, str]]:
