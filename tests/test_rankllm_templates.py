@@ -69,6 +69,16 @@ def test_a_single_turn_keeps_every_character_and_has_our_fields(template):
     assert prompt.read(Reply("[2] > [1] > [3]"), Order(DOCS)).status is Status.OK
 
 
+BRACES = '{# no #} {% if x %} {query} {{"order": [1]}}'
+
+
+def test_every_character_of_a_system_message_stays(template):
+    text = SINGLE.replace('"Be brief."', f"'{BRACES}'")
+    assert asked(template(text), Order(DOCS)).messages[0] == Message("system", BRACES)
+    chat = asked(template(f"{POINT}system_message: '{BRACES}'"), Rate(DOCS[2]))
+    assert chat.messages[0] == Message("system", BRACES)
+
+
 def test_line_breaks_at_the_ends_of_parts_stay(template):
     text = 'method: singleturn_listwise\nprefix: "\\n"\nbody: "\\n{rank} {candidate}"\n'
     whole = template(text + 'suffix: "\\n\\n"')

@@ -89,7 +89,7 @@ def _jinja(path: Path, key: str, text: str, kind: str) -> str:
     parts = []
     try:
         for literal, field, form, _ in string.Formatter().parse(text):
-            parts.append(literal.replace("{", "{{ '{' }}"))
+            parts.append(_literal(literal))
             if field == "psg_ids" and field in ours:
                 parts.append(PSG_IDS)
             elif field is not None:
@@ -101,6 +101,11 @@ def _jinja(path: Path, key: str, text: str, kind: str) -> str:
     except ValueError as wrong:
         raise InputError.at(path, None, f"key {key!r}: {wrong}") from None
     return "".join(parts)
+
+
+def _literal(text: str) -> str:
+    """Text that Jinja writes as it stands, whatever braces it has."""
+    return text.replace("{", "{{ '{' }}")
 
 
 def _whole(text: str) -> str:
@@ -116,7 +121,7 @@ def _listwise(raw: Mapping[str, Any]) -> dict[str, Any]:
         "asks": "Order",
         "reads": "permutation",
         "labels": "letters" if letters else "numbers",
-        "system": raw.get("system_message", ""),
+        "system": _whole(_literal(raw.get("system_message", ""))),
     }
 
 
@@ -157,7 +162,7 @@ def _point(raw: Mapping[str, Any], text: Mapping[str, str]) -> dict[str, Any]:
     system = raw.get("system_message", "").strip()
     said = {"labels": ["yes", "no"]} if system else {"labels": ["true", "false"], "chat": False}
     asked = {"asks": "Rate", "reads": "label-odds", "instruction": raw.get("instruction", "")}
-    return {**asked, **said, "system": system, "user": _whole(text["body"])}
+    return {**asked, **said, "system": _literal(system), "user": _whole(text["body"])}
 
 
 def _pair(raw: Mapping[str, Any], text: Mapping[str, str]) -> dict[str, Any]:
