@@ -15,6 +15,7 @@ from rerank.errors import EngineError
 from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 MARK = "\ue000rerank\ue000"
+MEND = "`rerank doctor --model MODEL` lists the prompts that fit"
 LOOKS = 64  # how many requests are tokenised whole as well, to see that the parts agree
 
 
@@ -156,10 +157,12 @@ class Tokens:
             if ids[:-1] != prefix or len(ids) != len(prefix) + 1:
                 raise LabelError(
                     f"label {label!r} is not one token of its own after {text[-12:]!r}"
-                    " for this model's tokenizer"
+                    f" for this model's tokenizer; {MEND}"
                 )
             if ids[-1] in found:
-                raise LabelError(f"labels {found[ids[-1]]!r} and {label!r} are the same token")
+                raise LabelError(
+                    f"labels {found[ids[-1]]!r} and {label!r} are the same token; {MEND}"
+                )
             found[ids[-1]] = label
         return tuple(found)
 
