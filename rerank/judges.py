@@ -163,7 +163,7 @@ class LLMJudge:
 
     def _answer(self, asked: _Asked, reply: Reply) -> Answer:
         usage, wording = asked.usage + reply.usage, asked.wording
-        truncated, cut = wording.truncated + bool(reply.truncated), wording.cut + reply.truncated
+        truncated, cut = wording.truncated + bool(reply.truncated), wording.cut
         if reply.overflow or reply.error:
             error = reply.error or "the prompt does not fit the model, even without its passages"
             return Answer(None, Status.FAILED, usage, truncated, cut, error)
