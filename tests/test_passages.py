@@ -1,6 +1,6 @@
 """Passages: cut to words in any script, on one line, and harmless whatever they say."""
 
-import time
+import timeit
 
 import pytest
 from hypothesis import example, given
@@ -130,10 +130,7 @@ def test_thousands_of_control_tokens_cost_a_passage_nothing():
     plain = " ".join(f"word{n} <i>" for n in range(400))
     unused = tuple(f"<unused{n}>" for n in range(6242))
     harmless(plain, unused)
-    began = time.perf_counter()
-    for _ in range(20):
-        harmless(plain, unused)
-    assert time.perf_counter() - began < 0.06
+    assert min(timeit.repeat(lambda: harmless(plain, unused), number=1, repeat=20)) < 0.003
 
 
 def test_tokens_of_an_engine_that_overlap_are_all_broken_up():
