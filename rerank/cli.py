@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rerank import printing
+from rerank.commands_compare import compare
 from rerank.errors import EngineError, InputError, RerankError, UsageError
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ def evaluate(
         for note in notes:
             printing.say(f"{path}: {note}")
     printing.scores(scores, per_query, as_json)
+
+
+app.command()(compare)
 
 
 @app.command()

@@ -60,6 +60,10 @@ class Measure:
     persistence: float = 0.0
     condensed: bool = False
 
+    @property
+    def less_is_better(self) -> bool:
+        return self.kind == "last_rel"
+
     def __str__(self) -> str:
         kind, share = self.kind.rstrip("%"), "%" if self.kind.endswith("%") else ""
         persistence = f"{self.persistence:g}"[1:] if self.persistence else ""
