@@ -6,6 +6,7 @@ module knows neither measures nor names.
 """
 
 from collections.abc import Iterator, Sequence
+from math import sqrt
 
 from rerank.errors import extra
 from rerank.evaluate.ranks import Array
@@ -104,7 +105,7 @@ def detectable(spread: float, queries: int) -> float:
     `spread` is the standard deviation of the differences between two runs' queries.
     """
     freedom = queries - 1
-    return shift_seen(POWER, student(1 - ALPHA / 2, freedom), freedom) * spread / queries**0.5
+    return shift_seen(POWER, student(1 - ALPHA / 2, freedom), freedom) * spread / sqrt(queries)
 
 
 def _parts(samples: int, cells: int) -> list[int]:
