@@ -24,7 +24,7 @@ from small import DOCS, QUERIES, beir
 from rerank import datasets, pipeline
 from rerank.errors import EngineError, InputError, UsageError
 from rerank.evaluate import evaluate
-from rerank.leaderboard.table import KEYS
+from rerank.leaderboard.table import Row
 from rerank.methods import METHODS
 from rerank.recipes import read_recipe
 from rerank.records import Doc
@@ -89,7 +89,7 @@ def without_times(value):
 def test_result_json_is_what_is_returned_and_has_what_a_leaderboard_needs(small):
     result = run(f"{ORACLE}depth = 9\n")
     assert result == json.loads(Path("run/result.json").read_text())
-    assert result.keys() >= KEYS
+    assert Row.model_validate(result).name == result["name"]
     assert (result["name"], result["suite"], result["model"]) == ("run", "small", None)
     assert (result["method"], result["judge"]) == ("setwise-heapsort", "oracle")
     assert (result["first"], result["depth"], result["limit"]) == ("bm25", 9, None)
