@@ -1,5 +1,6 @@
 """The engine against plain transformers, on tiny checkpoints of random weights."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -112,6 +113,59 @@ def test_scores_do_not_depend_on_who_shares_the_batch(folder, want):
     alone = replies(Transformers(str(folder), device="cpu", batch_tokens=1), requests)
     for one, other in zip(together, alone, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-5)
+
+
+STARTS = [f"Query: which of these is about {topic}?\n" * 3 for topic in ("the sea", "a hill")]
+SHARING = [
+    raw(f"{start}[1] {words} and salt\n" + "Best:\n", want)
+    for words in ("waves", "a dry hill", "the quick brown fox", "a", "lazy dogs")
+    for start in STARTS
+    for want in (Labels(("A", "B")), Likelihood("No cat"), Text(6))
+]
+
+
+def counting(engine):
+    """Make the engine's model count the tokens that it reads, padding included."""
+    model, read = engine._model.model, []
+    forward = model.forward
+
+    @functools.wraps(forward)
+    def counted(**given):
+        read.append(given["input_ids"].numel())
+        return forward(**given)
+
+    model.forward = counted
+    return read
+
+
+def test_what_all_prompts_of_a_batch_begin_with_is_read_once(folder):
+    together, alone = Transformers(str(folder)), Transformers(str(folder), batch_tokens=1)
+    tokens = counting(together), counting(alone)
+    for one, other in zip(replies(together, SHARING), replies(alone, SHARING), strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+        assert (one.text, one.usage) == (other.text, other.usage)
+    assert sum(tokens[0]) < 0.6 * sum(tokens[1])
+
+
+def test_a_model_that_sees_so_many_tokens_back_reads_every_prompt_whole(tmp_path, plain):
+    """Padding between what is shared and the rest would take up places in its window."""
+    import torch
+    from transformers import MistralConfig, MistralForCausalLM
+
+    _, tokenizer = plain
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, sliding_window=24, initializer_range=0.3,
+        max_position_embeddings=256, eos_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    together = replies(Transformers(str(tmp_path)), SHARING)
+    alone = replies(Transformers(str(tmp_path), batch_tokens=1), SHARING)
+    for one, other in zip(together, alone, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+        assert one.text == other.text
 
 
 def test_greedy_text_is_what_generate_writes_one_by_one(engine, plain):

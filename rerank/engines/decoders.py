@@ -7,10 +7,13 @@ in bfloat16, numbers between 16 and 32 are 0.125 apart, and labels tie.
 import copy
 import inspect
 from collections.abc import Generator, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from rerank.engines.checkpoints import Files, Loaded, numbers, widened
 from rerank.errors import EngineError
+
+PAYS = 0.2  # the share of a prompt that is read for all at once, or not at all
 
 Following = Generator[Any, Sequence[int | None], None]
 """Yields next-token scores; takes the token chosen for each row, or `None` where a row is done."""
@@ -40,6 +43,7 @@ class LanguageModel(Loaded):
     """What both kinds have in common: how scores of the vocabulary become scores of labels."""
 
     two_sided: bool  # whether an encoder reads what a decoder goes on from
+    shares = False  # whether what prompts begin with alike is read once for all of a batch
 
     def __init__(self, files: Files, kind: str, device: str, dtype: str) -> None:
         super().__init__(files, kind, device, dtype)
@@ -112,10 +116,10 @@ class Decoder(LanguageModel):
         self._takes = inspect.signature(self.model.forward).parameters
         if "past_key_values" not in self._takes:
             raise EngineError(f"{files.model} keeps no key-value cache; use the vllm engine")
+        self.shares = True
 
     def follow(self, prompts: Sequence[Prompt]) -> Following:
-        rows = [prompt.reads for prompt in prompts]
-        ids, mask, past = self.padded(rows, 0, left=True), self.mask(rows, left=True), None
+        ids, mask, past = self._begun([prompt.reads for prompt in prompts])
         while True:
             read = self._read(ids, mask, 1, past_key_values=past, use_cache=True)
             chosen = yield numbers(read.logits[:, -1])
@@ -128,10 +132,37 @@ class Decoder(LanguageModel):
     ) -> Iterator[Any]:
         rows = [(*prompt.reads, *ids) for prompt, ids in zip(prompts, targets, strict=True)]
         kept = max(map(len, targets)) + 1
-        ids, mask = self.padded(rows, 0, left=True), self.mask(rows, left=True)
-        logits = self._read(ids, mask, kept, use_cache=False).logits
+        ids, mask, past = self._begun(rows, kept)
+        options = {"past_key_values": past, "use_cache": past is not None}
+        logits = self._read(ids, mask, kept, **options).logits
         for row, wanted in zip(logits, targets, strict=True):
             yield numbers(row[-len(wanted) - 1 : -1])
+
+    def _begun(self, rows: Sequence[tuple[int, ...]], kept: int = 1) -> tuple[Any, Any, Any]:
+        """What is to be read of each row, the mask, and the cache of what all rows begin with.
+
+        That is read once, where it is long enough to pay for a pass of its own.
+        """
+        shared = min(_common(rows), min(map(len, rows)) - kept)
+        pays = len(rows) > 1 and shared >= PAYS * max(map(len, rows))
+        past = self._once(rows[0][:shared], len(rows)) if pays and self.shares else None
+        rest = rows if past is None else [row[shared:] for row in rows]
+        ids, mask = self.padded(rest, 0, left=True), self.mask(rest, left=True)
+        if past is not None:
+            mask = self.torch.cat([mask.new_ones(len(rows), shared), mask], 1)
+        return ids, mask, past
+
+    def _once(self, start: Sequence[int], rows: int) -> Any:
+        """The cache of a start that so many rows have; None from a model that takes no padding
+        after it, as those with a sliding window or a state do."""
+        ids = self.padded([start], 0)
+        past = self._read(ids, ids.new_ones(ids.shape), 1, use_cache=True).past_key_values
+        kinds = {type(layer).__name__ for layer in getattr(past, "layers", ())}
+        self.shares = kinds == {"DynamicLayer"}
+        if not self.shares:
+            return None
+        past.batch_repeat_interleave(rows)
+        return past
 
     def _read(self, ids: Any, mask: Any, kept: int, **options: Any) -> Any:
         """Positions count from each row's first real token; only the last `kept` are scored."""
@@ -139,6 +170,12 @@ class Decoder(LanguageModel):
         options |= {"position_ids": positions, "logits_to_keep": kept}
         taken = {name: value for name, value in options.items() if name in self._takes}
         return self.model(input_ids=ids, attention_mask=mask, **taken)
+
+
+def _common(rows: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens all rows begin with: as many as the first and the last of them in order."""
+    pairs = zip(min(rows), max(rows), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 class EncoderDecoder(LanguageModel):

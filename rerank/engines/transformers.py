@@ -8,7 +8,6 @@ import json
 from bisect import insort
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 from rerank.engines.decoders import LanguageModel, Prompt, language_model
@@ -95,11 +94,18 @@ class Transformers:
         self._model.close()
 
     def _batch(self) -> list["_Asked"]:
+        """The longest, and those that begin as it does: what they share is read once.
+
+        Where too few do, it is the next longest that go with it, so that there is little padding.
+        """
         longest = self._queue[0]
         rows = max(1, self._batch_tokens // longest.length)
-        alike = takewhile(lambda asked: asked.kind == longest.kind, self._queue[:rows])
-        batch = list(alike)
-        del self._queue[: len(batch)]
+        alike = [asked for asked in self._queue if asked.kind == longest.kind]
+        start = longest.prompt.reads[: longest.length // 3 if self._model.shares else 0]
+        akin = [asked for asked in alike if asked.prompt.reads[: len(start)] == start]
+        batch = (akin if len(akin) >= max(2, min(rows, len(alike)) / 2) else alike)[:rows]
+        taken = set(map(id, batch))
+        self._queue = [asked for asked in self._queue if id(asked) not in taken]
         return batch
 
     def _replies(self, batch: Sequence["_Asked"]) -> list[Reply]:
