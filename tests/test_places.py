@@ -2,7 +2,7 @@
 
 from play import always_last, by_value, play
 
-from rerank.questions import Order
+from rerank.questions import AsShown, Order, undecided
 from rerank.strategies.places import order_places
 
 
@@ -22,3 +22,10 @@ def test_a_group_of_one_and_no_group_ask_nothing():
 def test_equal_documents_keep_the_order_in_which_they_were_shown():
     orders, _ = play(order_places([1, 2, 1, 2], [[3, 2, 1, 0]]), by_value(float))
     assert orders == [[3, 1, 2, 0]]
+
+
+def test_an_order_that_nobody_decided_is_known_for_one():
+    [order], _ = play(order_places("abc", [[2, 0, 1]]), undecided)
+    assert order == [2, 0, 1] and isinstance(order, AsShown)
+    [order], _ = play(order_places("abc", [[2, 0, 1]]), lambda question: list(question.docs))
+    assert order == [2, 0, 1] and not isinstance(order, AsShown)

@@ -28,7 +28,7 @@ from rerank.strategies.setwise import setwise_bubblesort, setwise_heapsort
 
 SLOW = {"prp-allpairs", "uncertain"}
 ALL = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in STRATEGIES]
-APPROXIMATE = {"top-down", "tournament", "joint-blocks", "uncertain"}
+APPROXIMATE = {"top-down", "tournament", "joint-blocks", "uncertain", "active"}
 SHUFFLES = {"tournament", "joint-blocks", "self-consistency"}
 MOVES_ON_NOTHING = {*SHUFFLES, "uncertain"}  # which weighs a list's first place, however far down
 

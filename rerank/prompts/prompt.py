@@ -11,9 +11,9 @@ from rerank.passages import CONTROL, Cut, clean, first_words, harmless, passage
 from rerank.prompts.file import PromptFile
 from rerank.prompts.seams import Field, taken_apart
 from rerank.prompts.templates import rendered
-from rerank.questions import Compare, Order, Question, Rate
+from rerank.questions import Compare, Order, Question, Rate, undecided
 from rerank.readers import Reader, Reading
-from rerank.records import Doc, Query
+from rerank.records import Doc, Query, Status
 from rerank.wants import Labels, Likelihood, Logits, Message, Pair, Reply, Request, Text, Want
 
 THOUGHT = "<think>"
@@ -144,6 +144,8 @@ class Prompt:
         begun = (THOUGHT if self.file.thinks else "") + self.file.prefill
         said = replace(reply, text=begun + reply.text)
         reading = self.reader.read(said, self.labels(len(docs)))
+        if reading.status is Status.UNREADABLE:
+            return Reading(undecided(question), reading.status)
         if isinstance(question, Order):
             return Reading([docs[place] for place in reading.value], reading.status)
         return reading

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from rerank.questions import Asking, Order, ask_all
+from rerank.questions import Asking, AsShown, Order, ask_all
 
 T = TypeVar("T")
 
@@ -12,7 +12,8 @@ T = TypeVar("T")
 def order_places(docs: Sequence[T], groups: Iterable[Sequence[int]]) -> Asking[list[list[int]]]:
     """Put the documents at each group of places in order, best first: one batch, one call each.
 
-    A group of one is in order already and asks nothing.
+    A group of one is in order already and asks nothing. An order that nobody decided stays known
+    for one.
     """
     shown = [list(group) for group in groups]
     asked = [group for group in shown if len(group) > 1]
@@ -25,6 +26,8 @@ def order_places(docs: Sequence[T], groups: Iterable[Sequence[int]]) -> Asking[l
 
 def _places(docs: Sequence[T], group: Sequence[int], answer: Iterable[T]) -> list[int]:
     """The place of each document of an answer; equal documents come in the order shown."""
+    if isinstance(answer, AsShown):
+        return AsShown(group)
     places: defaultdict[T, deque[int]] = defaultdict(deque)
     for place in group:
         places[docs[place]].append(place)

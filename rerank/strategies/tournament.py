@@ -10,7 +10,7 @@ from itertools import count as counting
 from math import ceil
 from typing import TypeVar
 
-from rerank.questions import Asking, together
+from rerank.questions import Asking, AsShown, together
 from rerank.strategies.places import order_places
 
 T = TypeVar("T")
@@ -52,13 +52,15 @@ def _play(docs: Sequence[T], window: int, chance: random.Random) -> Asking[list[
     """The points of every place after one tournament.
 
     Groups take every so-manieth document, so that each has strong and weak ones, and are shuffled.
+    Where nobody decides, the first stage does.
     """
     points = [0] * len(docs)
     left = list(range(len(docs)))
     for keep, count in stages(len(docs), window):
         groups = [left[first::count] for first in range(count)]
         shuffled = [chance.sample(group, len(group)) for group in groups]
-        orders = yield from order_places(docs, shuffled)
+        told = yield from order_places(docs, shuffled)
+        orders = [sorted(order) if isinstance(order, AsShown) else order for order in told]
         places = [len(range(first, keep, count)) for first in range(count)]
         left = sorted(p for order, m in zip(orders, places, strict=True) for p in order[:m])
         for place in left:

@@ -9,7 +9,7 @@ from math import sqrt
 from statistics import NormalDist
 from typing import TypeVar
 
-from rerank.questions import Asking
+from rerank.questions import Asking, AsShown
 from rerank.strategies.places import order_places
 from rerank.strategies.trueskill import STANDARD, learn
 
@@ -45,6 +45,8 @@ def order_uncertain(
         groups = [places[i : i + window] for i in range(0, len(places), window)]
         groups = groups[: left if last else left - 1]
         for order in (yield from order_places(docs, groups)):
+            if isinstance(order, AsShown):
+                continue
             learned = learn([skills[place] for place in order], BETA)
             for place, skill in zip(order, learned, strict=True):
                 skills[place] = skill

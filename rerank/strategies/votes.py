@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Literal, TypeAlias
 
+from rerank.questions import AsShown
+
 Ballots: TypeAlias = Sequence[Sequence[int]]
 Aggregate: TypeAlias = Literal["borda", "rrf", "winrate", "pagerank"]
 
@@ -12,9 +14,11 @@ Aggregate: TypeAlias = Literal["borda", "rrf", "winrate", "pagerank"]
 def elect(ballots: Ballots, count: int, aggregate: Aggregate) -> list[int]:
     """Places 0 .. count-1, best first; places with the same score stay in their old order.
 
-    Scores that differ by no more than sums of the same numbers do are the same.
+    Scores that differ by no more than sums of the same numbers do are the same. An order that
+    nobody decided is no ballot.
     """
-    scores = AGGREGATES[aggregate](ballots, count)
+    cast = [ballot for ballot in ballots if not isinstance(ballot, AsShown)]
+    scores = AGGREGATES[aggregate](cast, count)
     return sorted(range(count), key=lambda place: -round(scores[place], 9))
 
 
