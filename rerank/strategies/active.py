@@ -5,13 +5,12 @@ in standard deviations of the candidates' worth, so that nothing has to be fitte
 """
 
 from collections.abc import Sequence
-from math import log2, sqrt
+from math import erfc, exp, log2, sqrt, tau
 from statistics import NormalDist, fmean
 from typing import TypeVar
 
 from rerank.questions import Asking
 from rerank.strategies.places import order_places
-from rerank.strategies.trueskill import STANDARD
 from rerank.strategies.uncertain import BETA, priors
 
 T = TypeVar("T")
@@ -67,7 +66,8 @@ def _stakes(skills: Sequence[NormalDist], k: int) -> list[float]:
 
 def _beyond(distance: float, step: float) -> float:
     """How far a normal step is expected to lead beyond a line."""
-    return step * STANDARD.pdf(distance / step) - distance * STANDARD.cdf(-distance / step)
+    z = distance / step
+    return step * exp(-z * z / 2) / sqrt(tau) - distance * erfc(z / sqrt(2)) / 2
 
 
 def _learn(skills: list[NormalDist], shown: list[int], order: list[int]) -> None:
