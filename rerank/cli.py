@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rerank import printing
+from rerank.commands_bias import bias
 from rerank.commands_compare import compare
 from rerank.errors import EngineError, InputError, RerankError, UsageError
 
@@ -120,6 +121,7 @@ def evaluate(
 
 
 app.command()(compare)
+app.command()(bias)
 
 
 @app.command()
@@ -255,8 +257,10 @@ def _recipe(path: Path) -> Path:
 
 
 def _folder(recipe: Path, out: Path | None) -> Path:
-    """Where a recipe's run goes: its own folder, or a folder of its name."""
-    named = recipe.parent if recipe.name == "recipe.toml" else recipe.with_suffix("")
+    """Where a recipe's run goes, or a folder of its name in `out`."""
+    from rerank.runs import folder_of
+
+    named = folder_of(recipe)
     return out / named.resolve().name if out else named
 
 

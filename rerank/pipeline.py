@@ -79,7 +79,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
     accounts: list[Account] = []
-    with _judging(recipe, folder, api_key, max(cost.widest for cost in costs)) as judge_of:
+    with judging(recipe, folder, api_key, max(cost.widest for cost in costs)) as judge_of:
         for task in tasks:
             reranked = rerank_task(recipe, task, judge_of(task), progress)
             tag = _safe(folder.resolve().name) or "rerank"
@@ -142,7 +142,7 @@ def _replayed(judge: Judge[Query]) -> int:
 
 
 @contextmanager
-def _judging(
+def judging(
     recipe: Recipe, folder: Path, api_key: str | None, widest: int
 ) -> Iterator[Callable[[Task], Judge[Query]]]:
     """Who judges each task: its own oracle, or one model behind the folder's journal."""

@@ -20,6 +20,11 @@ RUN = "run.trec.gz"
 RESULT = "result.json"
 
 
+def folder_of(recipe: Path) -> Path:
+    """Where a recipe's run goes: the recipe's own folder, or a folder of its name."""
+    return recipe.parent if recipe.name == "recipe.toml" else recipe.with_suffix("")
+
+
 def ranked_run(rankings: Mapping[str, Sequence[Doc]]) -> Run:
     """Give each query's documents, best first, the strictly falling scores n - rank + 1."""
     return {query: _scored(query, ranking) for query, ranking in rankings.items()}
