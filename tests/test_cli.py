@@ -12,6 +12,7 @@ from fakes import ScriptedEngine
 from small import DOCS, QUERIES, beir
 
 from rerank import cli
+from rerank.runs import read_scores
 from rerank.wants import Reply
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,7 +117,11 @@ def test_run_prints_a_table_with_the_first_stage_in_it_and_writes_the_folder(rer
     assert (first["run"], second["run"]) == ("mine", "bm25 (first stage)")
     assert float(first["ndcg@10"]) == 1.0 > float(second["ndcg@10"]) > 0
     assert int(first["calls"]) > 0 and float(first["rounds"]) > 0 and second["calls"] == "-"
-    assert sorted(file.name for file in Path("mine").iterdir()) == ["result.json", "run.trec.gz"]
+    assert sorted(file.name for file in Path("mine").iterdir()) == [
+        "result.json",
+        "run.trec.gz",
+        "scores.parquet",
+    ]
 
 
 def test_a_table_has_texts_to_the_left_and_numbers_to_the_right(rerank, small):
@@ -178,7 +183,7 @@ def test_json_is_all_that_is_on_stdout(rerank, small):
     result = json.loads(out)["mine"]
     assert (code, err) == (0, "")
     assert result == json.loads(Path("mine/result.json").read_text())
-    assert result["mean"]["ndcg@10"] == 1.0 and len(result["datasets"]["small"]["per_query"]) == 2
+    assert result["mean"]["ndcg@10"] == 1.0 and len(result["measures"]) == 2
 
 
 def test_set_changes_a_recipe_and_limit_takes_the_first_queries(rerank, small):
@@ -187,8 +192,7 @@ def test_set_changes_a_recipe_and_limit_takes_the_first_queries(rerank, small):
     result = json.loads(out)["mine"]
     assert result["options"] == {"k": 3} and list(result["mean"]) == ["precision@1"]
     assert result["limit"] == 2 and result["cost"]["queries"] == 2
-    per_query = result["datasets"]["small"]["per_query"]["precision@1"]
-    assert list(per_query) == ["q0", "q1"]
+    assert list(read_scores(Path("mine"))["small"]["precision@1"]) == ["q0", "q1"]
 
 
 def test_a_limited_run_says_so_on_its_row(rerank, small):
@@ -417,7 +421,7 @@ def test_a_failed_run_leaves_an_earlier_one_as_it_was(rerank, fails, small):
     path = recipe(ORACLE)
     rerank("run", path)
     kept = {file: file.read_bytes() for file in Path("mine").iterdir()}
-    assert len(kept) == 2
+    assert len(kept) == 3
     fails("run", path, "--set", "options.kk=1")
     spoil(small / "qrels/test.tsv", "\t3", "\tthree")
     fails("run", path)

@@ -28,7 +28,7 @@ from rerank.leaderboard.table import Row
 from rerank.methods import METHODS
 from rerank.recipes import read_recipe
 from rerank.records import Doc
-from rerank.runs import ranked_run
+from rerank.runs import ranked_run, read_scores
 from rerank.wants import Reply
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,8 +95,9 @@ def test_result_json_is_what_is_returned_and_has_what_a_leaderboard_needs(small)
     assert (result["first"], result["depth"], result["limit"]) == ("bm25", 9, None)
     part = result["datasets"]["small"]
     assert part["mean"] == result["mean"] and part["first_stage"] == result["first_stage"]
-    assert list(part["per_query"]["ndcg@10"]) == ["q0", "q1", "q2", "q3"]
-    mean = sum(part["per_query"]["ndcg@10"].values()) / QUERIES
+    values = read_scores(Path("run"))["small"]["ndcg@10"]
+    assert list(values) == ["q0", "q1", "q2", "q3"]
+    mean = sum(values.values()) / QUERIES
     assert result["mean"]["ndcg@10"] == pytest.approx(mean, abs=1e-5)
     assert result["cost"]["queries"] == QUERIES and result["cost"]["seconds"] > 0
     assert result["versions"]["rerank-pipeline"] and result["versions"]["python"]
@@ -186,7 +187,8 @@ def test_a_suite_of_several_datasets_has_a_run_file_for_each_and_the_mean_of_the
         progress=lambda *step: seen.append(step),
     )
     names = sorted(file.name for file in Path("run").iterdir())
-    assert names == ["result.json", "run.large.trec.gz", "run.small.trec.gz"]
+    assert names == ["result.json", "run.large.trec.gz", "run.small.trec.gz", "scores.parquet"]
+    assert list(read_scores(Path("run"))) == ["small", "large"]
     assert len(ranked("run", "run.large.trec.gz")) == 6
     for part in ("mean", "first_stage"):
         means = [result["datasets"][name][part]["precision@1"] for name in ("small", "large")]
@@ -212,7 +214,7 @@ def test_a_first_stage_of_ones_own_is_taken_as_it_ranks(small):
     result = run(f'{plain}first = "first.{{dataset}}.trec"\n')
     assert ranked("run") == {"q0": ["d5", "d4", "d3", "d2"], "q2": ["d5", "d4", "d3", "d2"]}
     assert result["datasets"]["small"]["queries_without_candidates"] == ["q1", "q3"]
-    assert result["datasets"]["small"]["per_query"]["ndcg@10"]["q1"] == 0.0
+    assert read_scores(Path("run"))["small"]["ndcg@10"]["q1"] == 0.0
 
 
 LISTED = ", ".join(f'{{"docid": "x{i}", "score": {9 - i}, "doc": "text {i}"}}' for i in range(5))
@@ -227,7 +229,8 @@ def test_candidates_without_judgments_are_ranked_and_not_scored(here):
     result = run('first = "mine.jsonl"\nmethod = "first-stage"\ndepth = 3\n')
     assert ranked("run") == {"a": ["x0", "x1", "x2"]}
     assert (result["mean"], result["first_stage"], result["suite"]) == ({}, {}, "mine.jsonl")
-    assert "per_query" not in result["datasets"]["mine"]
+    assert "mean" not in result["datasets"]["mine"] and result["scores"] is None
+    assert not Path("run/scores.parquet").exists()
 
 
 def test_candidates_with_a_dataset_are_scored_and_strangers_left_out(small):
@@ -241,11 +244,12 @@ def test_candidates_with_a_dataset_are_scored_and_strangers_left_out(small):
 
 def test_a_limit_takes_the_first_queries_and_scores_them_alone(small):
     whole, first = run(ORACLE), run(f"{ORACLE}limit = 2\n", "first")
-    values = whole["datasets"]["small"]["per_query"]["recall@100"]
+    values = read_scores(Path("run"))["small"]["recall@100"]
     assert list(ranked("first")) == ["q0", "q1"]
-    assert first["datasets"]["small"]["per_query"]["recall@100"] == {
+    assert read_scores(Path("first"))["small"]["recall@100"] == {
         query: values[query] for query in ("q0", "q1")
     }
+    assert (whole["limit"], first["limit"]) == (None, 2)
 
 
 def test_a_folder_with_a_space_in_its_name_is_a_tag_without_one(small):
