@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from rerank.recipes import Recipe
 
 DONE_WITH_FAILURES = 7
+STOPPED = 130  # as shells have it for Ctrl-C
 
 app = typer.Typer(
-    help="Rerank search results with language models, and measure what it gained.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,19 +39,41 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 def main() -> None:
     """Run the command line; a mistake that can be explained is one line and an exit code."""
+    printing.say_what_is_logged()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except RerankError as error:
-        print(f"rerank: {error}", file=sys.stderr)
+        printing.say(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stdout = None  # the reader of our output has gone; say nothing more
         sys.exit(0)
-    except OSError as error:  # a folder that cannot be written, a file that is a folder
+    except OSError as error:  # a folder that cannot be written, a file that is one, a full disk
         if not error.filename:
-            raise
-        print(f"rerank: {error.filename}: {error.strerror}", file=sys.stderr)
+            sys.stdout = None  # it would be written to again
+        printing.say(f"{error.filename or 'the output'}: {error.strerror}")
         sys.exit(InputError.exit_code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        printing.show(version("rerank-pipeline"))
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Rerank search results with language models, and measure what it gained."""
 
 
 @app.command()
@@ -88,10 +110,17 @@ def run(
         return
     results, key = {}, os.environ.get("OPENAI_API_KEY")
     for folder, (path, recipe) in plans.items():
-        with _naming(path, UsageError, EngineError), printing.progress() as progress:
+        with (
+            _stoppable(),
+            _naming(path, UsageError, EngineError),
+            printing.progress() as progress,
+        ):
             results[str(folder)] = pipeline.run(recipe, folder, key, progress)
     printing.show(results if as_json else summary(results))
-    bad = [printing.failures(folder, result["cost"]) for folder, result in results.items()]
+    bad = [
+        printing.failures(folder, cost["answers"], len(cost["failed_queries"]))
+        for folder, cost in ((folder, result["cost"]) for folder, result in results.items())
+    ]
     if any(bad):
         raise typer.Exit(DONE_WITH_FAILURES)
 
@@ -144,12 +173,16 @@ def rank(
 
     if base_url and engine not in ("auto", "http"):
         raise UsageError(f"--base-url is for engine http, not {engine}")
+    if not query.strip():
+        raise InputError("the query is empty")
+    if not (documents := _documents(file)):
+        printing.show([] if as_json else "")
+        return
     key = os.environ.get("OPENAI_API_KEY")
-    documents = _documents(file)
     with Reranker(model, method=method, engine=engine, base_url=base_url, api_key=key) as reranker:
         ranking = reranker.rerank(query, documents, top_n)
     printing.ranking(ranking, as_json)
-    if ranking.answers["unreadable"] or ranking.answers["failed"]:
+    if printing.failures(file, ranking.answers):
         raise typer.Exit(DONE_WITH_FAILURES)
 
 
@@ -218,10 +251,17 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say what is installed, which engines work, and which prompts fit a model."""
-    from rerank.doctor import examine, report
+    from rerank.doctor import examine, labels, report, verdicts
 
-    found = examine(model)
-    printing.show(found if as_json else report(found))
+    found = examine()
+    if not as_json:
+        printing.show(report(found))
+    if model:
+        found |= {"model": model, "labels": labels(model)}
+    if as_json:
+        printing.show(found)
+    elif model:
+        printing.show(verdicts(model, found["labels"]))
 
 
 def _plans(
@@ -243,6 +283,16 @@ def _plans(
             raise UsageError(f"{path} and {plans[folder][0]} would both be written to {folder}")
         plans[folder] = path, recipe
     return plans
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Where Ctrl-C loses nothing: what was answered is in the journal."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        printing.say("stopped; the same command goes on from here")
+        raise typer.Exit(STOPPED) from None
 
 
 @contextmanager

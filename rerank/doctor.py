@@ -15,17 +15,13 @@ from rerank.wants import Labels, Logits
 WIDTH = 20  # documents in the widest question that is checked
 
 
-def examine(model: str | None) -> dict[str, Any]:
-    """Extras with what they lack, engines that are there, and a model's verdict on each prompt."""
-    found: dict[str, Any] = {
+def examine() -> dict[str, Any]:
+    """Extras with what they lack, and engines that are there."""
+    return {
         "python": platform.python_version(),
         "extras": {name: _missing(name) for name in _extras()},
         "engines": {name: place.installed for name, place in ENGINES.items()},
     }
-    if model:
-        found["model"] = model
-        found["labels"] = labels(model)
-    return found
 
 
 def labels(model: str) -> dict[str, str]:
@@ -62,10 +58,13 @@ def report(found: dict[str, Any]) -> str:
         f"  {name:<12} {'installed' if there else 'not installed'}"
         for name, there in found["engines"].items()
     ]
-    if "labels" in found:
-        lines += ["", f"label prompts for {found['model']}"]
-        lines += [f"  {name:<28} {verdict}" for name, verdict in found["labels"].items()]
     return "\n".join(lines)
+
+
+def verdicts(model: str, found: dict[str, str]) -> str:
+    """What a model's labels gave, as lines for a person."""
+    lines = [f"  {name:<28} {verdict}" for name, verdict in found.items()]
+    return "\n".join(["", f"label prompts for {model}", *lines])
 
 
 def _extras() -> dict[str, list[str]]:

@@ -55,5 +55,8 @@ def extra(module: str, name: str) -> ModuleType:
 
 
 def installing(name: str) -> str:
-    """The line that installs an extra, from an index or from a checkout of the source."""
-    return f"run: pip install 'rerank-pipeline[{name}]' (in a checkout: pip install '.[{name}]')"
+    """The line that installs an extra: into a checkout if this is one, else from an index."""
+    here = Path(__file__).resolve().parents[1]
+    if (here / "pyproject.toml").is_file():
+        return f"run: pip install -e '{here}[{name}]'"
+    return f"run: pip install 'rerank-pipeline[{name}]'"

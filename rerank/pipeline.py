@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +70,7 @@ def run(
     files = _run_files(tasks)
     costs = [_expected(recipe, task) for task in tasks]
     for task in tasks:
+        _oracle(recipe, task)
         evidence.measured(task, {}, suite.measures)  # a missing extra is named now, not hours later
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
@@ -94,6 +95,7 @@ def run(
     name = folder.resolve().name
     result = evidence.of_run(name, recipe, suite, datasets, cost, engine) | {"scores": scored}
     runs.write_result(folder, result)
+    LOG.info("wrote %s: %s and %s", folder, ", ".join(files.values()), runs.RESULT)
     return result
 
 
@@ -158,7 +160,7 @@ def judging(
     """Who judges each task: its own oracle, or one model behind the folder's journal."""
     _, prompt = strategy_of(recipe.row)
     if not recipe.needs_model or prompt is None:
-        yield lambda task: Oracle(task.qrels, **dict(recipe.oracle))
+        yield partial(_oracle, recipe)
         return
     engine = remembering(folder / "journal.sqlite", lambda: _opened(recipe, prompt, api_key))
     try:
@@ -169,12 +171,20 @@ def judging(
         engine.close()
 
 
+def _oracle(recipe: Recipe, task: Task) -> Oracle:
+    if recipe.judge == "oracle" and not task.qrels:
+        raise InputError(f"{task.name} has no judgments, and the oracle answers from them")
+    return Oracle(task.qrels, **dict(recipe.oracle))
+
+
 def _opened(recipe: Recipe, prompt: Prompt, api_key: str | None) -> Engine:
     assert recipe.model
     automatic = choose(prompt.reader.wants, recipe.base_url)
     name = automatic if recipe.engine == "auto" else recipe.engine
     server = {"base_url": recipe.base_url, "api_key": api_key} if name == "http" else {}
     refuse_unserved(name, prompt.reader.wants, prompt.name)
+    if name != "http":
+        LOG.info("loading %s on engine %s", recipe.model, name)
     return open_engine(name, recipe.model, {**server, **recipe.engine_options})
 
 

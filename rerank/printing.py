@@ -1,6 +1,7 @@
 """What the command line prints: results to stdout, everything else to stderr."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,10 +25,23 @@ def say(text: str) -> None:
     print(f"rerank: {text}", file=sys.stderr)
 
 
+class _Saying(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def say_what_is_logged() -> None:
+    """Say on stderr what the parts log from INFO on: a model that loads, a file that is written."""
+    log = logging.getLogger("rerank")
+    if not any(isinstance(handler, _Saying) for handler in log.handlers):
+        log.addHandler(_Saying())
+        log.setLevel(logging.INFO)
+
+
 def show(what: Any) -> None:
     """JSON as JSON, lines as lines, text as it is."""
     if isinstance(what, str):
-        print(what, end="" if what.endswith("\n") else "\n")
+        print(what, end="" if not what or what.endswith("\n") else "\n")
     else:
         print(json.dumps(what, indent=2, ensure_ascii=False))
 
@@ -92,14 +106,16 @@ def costs(found: Mapping[str, Mapping[str, "Cost"]], as_json: bool) -> None:
     show(markdown([head, *rows], texts=2))
 
 
-def failures(folder: str, cost: Mapping[str, Any]) -> bool:
+def failures(where: str, answers: Mapping[str, int], kept: int = 0) -> bool:
     """Say how many answers were none and how many queries were left as they were; false if none."""
-    failed, unreadable = (cost["answers"][status] for status in ("failed", "unreadable"))
-    if failed or unreadable:
-        say(
-            f"{folder}: {failed} answers failed, {unreadable} could not be read;"
-            f" {len(cost['failed_queries'])} queries keep their first-stage order (result.json)"
-        )
+    failed, unreadable = answers["failed"], answers["unreadable"]
+    said = [
+        f"{failed} answers failed; the same command asks for them again" if failed else "",
+        f"{unreadable} of {sum(answers.values())} answers could not be read" if unreadable else "",
+        f"{kept} queries keep their first-stage order (result.json says why)" if kept else "",
+    ]
+    if any(said):
+        say(f"{where}: {'; '.join(filter(None, said))}")
     return bool(failed or unreadable)
 
 
@@ -117,11 +133,20 @@ def ranking(hits: "Ranking", as_json: bool) -> None:
 
 def methods(rows: Mapping[str, "Method"], as_json: bool) -> None:
     """Methods, a paragraph for each."""
+    from rerank.strategies import STRATEGIES, options_of
+
+    options = {
+        name: options_of(STRATEGIES[row.strategy]) | row.options for name, row in rows.items()
+    }
     if as_json:
-        show({name: asdict(method) for name, method in rows.items()})
+        show({name: {**asdict(row), "options": options[name]} for name, row in rows.items()})
         return
     for name, row in rows.items():
         print(f"{name}\n  {row.paper}\n  strategy {row.strategy}, prompt {row.prompt or '-'}")
+        if options[name]:
+            print(
+                "  options:", ", ".join(f"{key} = {value}" for key, value in options[name].items())
+            )
         print(f"  calls: {row.calls}; rounds: {row.rounds}")
 
 

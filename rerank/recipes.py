@@ -53,20 +53,26 @@ class BudgetOptions(Strict):
     seconds: float | None = pydantic.Field(None, gt=0)
 
 
+OWN = Method("", "", "the recipe's own", "-", "-")
+"""The row of a recipe that names no method."""
+
+
 class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
     `first` is `bm25`, a TREC run, or candidates as RankLLM writes them (.json, .jsonl); it may
     hold `{dataset}`. `method` is a row of METHODS; `strategy`, `options`, `prompt` and
-    `instruction` change parts of it.
+    `instruction` change parts of it; a `strategy` and a `prompt` need no row. `split` names the
+    judgments, where a dataset has several.
     """
 
     suite: str | None = None
     dataset: str | None = None
+    split: str | None = None
     first: str = "bm25"
     bm25: BM25Options = BM25Options()
     depth: int | None = pydantic.Field(None, ge=1)
-    method: str
+    method: str = ""
     strategy: str | None = None
     prompt: str | None = None
     instruction: str | None = pydantic.Field(None, min_length=1)
@@ -88,7 +94,7 @@ class Recipe(Strict):
     @property
     def row(self) -> Method:
         """The method's row with this recipe's changes."""
-        row = METHODS[self.method]
+        row = METHODS.get(self.method, OWN)
         return Method(
             self.strategy or row.strategy,
             self.prompt or row.prompt,
@@ -166,7 +172,9 @@ def _complaint(raw: dict[str, Any], path: Path) -> str:
 
 def _mistake(recipe: Recipe) -> str:
     """What keys that are right by themselves get wrong together; empty if nothing."""
-    if recipe.method not in METHODS:
+    if not (recipe.method or recipe.strategy):
+        return "key 'method' is missing: a row of `rerank methods` (or give a 'strategy')"
+    if recipe.method and recipe.method not in METHODS:
         return f"key 'method': no method {recipe.method!r}; there are: {', '.join(METHODS)}"
     if recipe.suite and recipe.dataset:
         return "give a suite or a dataset, not both"

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rerank.datasets import read_qrels, read_run
+from rerank.errors import InputError
 from rerank.evaluate import Scores, TieSpan, evaluate, tie_spans
 from rerank.records import Run
+from rerank.runs import RUN
 
 Ties = Literal["auto", "file", "ids"]
 
@@ -23,7 +25,7 @@ class Scored(NamedTuple):
 def score_files(
     paths: Sequence[Path], qrels: Path, measures: Sequence[str], ties: Ties = "auto"
 ) -> Iterator[Scored]:
-    """Score each run; every query of the judgments counts.
+    """Score each run, a file or a folder with one; every query of the judgments counts.
 
     What becomes of equal scores: with `ties="file"` they keep the order of the file, with "ids"
     they go by document id, last first, as trec_eval has it. "auto" keeps the order of the file,
@@ -33,7 +35,9 @@ def score_files(
     """
     judged = read_qrels(qrels)
     for path in paths:
-        run = read_run(path)
+        run = read_run(path / RUN if path.is_dir() else path)
+        if run.keys().isdisjoint(judged):
+            raise InputError.at(path, None, f"none of its {len(run)} queries is judged in {qrels}")
         by_file = evaluate(judged, run, measures, "file")
         if not (tied := _ties(run)):
             yield Scored(path, by_file, _absent(by_file))

@@ -25,7 +25,7 @@ class Task:
 
 def suite_of(recipe: Recipe) -> Suite:
     """The recipe's suite, or its one dataset as one; with the recipe's own depth and measures."""
-    own = {"depth": recipe.depth, "measures": recipe.measures}
+    own = {"depth": recipe.depth, "measures": recipe.measures, "split": recipe.split}
     suite = read_suite(recipe.suite) if recipe.suite else Suite(datasets=(recipe.dataset or "",))
     return suite.model_copy(update={key: value for key, value in own.items() if value is not None})
 

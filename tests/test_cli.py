@@ -3,8 +3,10 @@
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -57,11 +59,12 @@ def fails(rerank):
 
     def run(*arguments):
         code, out, err = rerank(*arguments)
+        lines = [line for line in err.splitlines() if not line.startswith("rerank: loading ")]
         assert out == ""
-        assert len(err.splitlines()) == 1, err
-        assert err.startswith("rerank: ")
+        assert len(lines) == 1, err
+        assert lines[0].startswith("rerank: ")
         assert "Traceback" not in err
-        return code, err
+        return code, f"{lines[0]}\n"
 
     return run
 
@@ -79,6 +82,10 @@ def recipe(text, name="mine"):
 
 ORACLE = 'dataset = "small"\nmethod = "setwise-heapsort"\njudge = "oracle"\n'
 SCORER = 'dataset = "small"\nmethod = "scorer"\nmodel = "any"\n'
+
+
+def wrote(folder):
+    return f"rerank: wrote {folder}: run.trec.gz and result.json\n"
 
 
 def engines(monkeypatch, reply):
@@ -113,7 +120,7 @@ def test_run_prints_a_table_with_the_first_stage_in_it_and_writes_the_folder(rer
     path = recipe(ORACLE)
     code, out, err = rerank("run", path)
     first, second = rows(out)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, wrote("mine"))
     assert (first["run"], second["run"]) == ("mine", "bm25 (first stage)")
     assert float(first["ndcg@10"]) == 1.0 > float(second["ndcg@10"]) > 0
     assert int(first["calls"]) > 0 and float(first["rounds"]) > 0 and second["calls"] == "-"
@@ -181,7 +188,7 @@ def test_out_writes_each_run_to_a_folder_of_its_name(rerank, small):
 def test_json_is_all_that_is_on_stdout(rerank, small):
     code, out, err = rerank("run", recipe(ORACLE), "--json")
     result = json.loads(out)["mine"]
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, wrote("mine"))
     assert result == json.loads(Path("mine/result.json").read_text())
     assert result["mean"]["ndcg@10"] == 1.0 and len(result["measures"]) == 2
 
@@ -222,17 +229,18 @@ def test_windows_that_cannot_carry_the_wanted_documents_warn_and_others_do_not(r
     narrow = ("--set", "options.window=4", "--set", "options.stride=2", "--set", "options.k=3")
     code, out, err = rerank("run", path, *narrow, "--json")
     assert code == 0 and json.loads(out)
-    assert err.startswith("rerank: mine.toml: windows of 4 with stride 2") and err.count("\n") == 1
-    assert rerank("run", path, *narrow, "--set", "options.passes=2")[2] == ""
-    assert rerank("run", path, "--set", "depth=4", *narrow)[2] == ""
-    assert rerank("run", path)[2] == ""
+    assert err.startswith("rerank: mine.toml: windows of 4 with stride 2") and err.count("\n") == 2
+    assert rerank("run", path, *narrow, "--set", "options.passes=2")[2] == wrote("mine")
+    assert rerank("run", path, "--set", "depth=4", *narrow)[2] == wrote("mine")
+    assert rerank("run", path)[2] == wrote("mine")
 
 
 def test_the_demo_runs_and_the_oracle_is_the_ceiling(rerank, here, monkeypatch):
     demo = [ROOT / "runs" / "demo" / name for name in ("bm25", "oracle")]
     code, out, err = rerank("run", *demo, "--out", here)
     oracle, bm25 = rows(out)
-    assert (code, err) == (0, "") and (oracle["run"], bm25["run"]) == ("oracle", "bm25")
+    assert (code, err) == (0, wrote(here / "bm25") + wrote(here / "oracle"))
+    assert (oracle["run"], bm25["run"]) == ("oracle", "bm25")
     assert float(bm25["ndcg@10"]) < 0.75 < 0.95 < float(oracle["ndcg@10"])
     assert oracle["recall@100"] == bm25["recall@100"]
 
@@ -254,12 +262,12 @@ def test_the_demo_gets_better_with_minilm(rerank, here):
     [
         ("method = ", 4, "mine.toml: Invalid value (at end of document)"),
         ('method = "scorer"\nmethod = "yes-no"', 4, "mine.toml: Cannot overwrite a value (at"),
-        (f"{ORACLE}depht = 5", 4, "mine.toml: key 'depht': is not a known key"),
-        (f"{ORACLE}bm25.k2 = 5", 4, "mine.toml: key 'bm25.k2': is not a known key"),
+        (f"{ORACLE}depht = 5", 4, "key 'depht': is not a known key; did you mean 'depth'?"),
+        (f"{ORACLE}bm25.k2 = 5", 4, "key 'bm25.k2': is not a known key"),
         (f'{ORACLE}depth = "deep"', 4, "mine.toml: key 'depth'"),
         (f"{ORACLE}depth = 0", 4, "mine.toml: key 'depth'"),
         (f"{ORACLE}measures = []", 4, "mine.toml: key 'measures'"),
-        ('dataset = "small"', 4, "mine.toml: key 'method': field required"),
+        ('dataset = "small"', 4, "mine.toml: key 'method' is missing: a row of"),
         (ORACLE.replace("setwise-heapsort", "setwise"), 4, "no method 'setwise'; there are: "),
         (f'{ORACLE}engine = "llama"', 4, "mine.toml: key 'engine'"),
         (f'{ORACLE}on_error = "ignore"', 4, "mine.toml: key 'on_error'"),
@@ -475,8 +483,9 @@ def test_with_keep_failed_queries_keep_their_order_are_listed_and_the_exit_code_
     result = json.loads(out)["mine"]
     assert code == 7
     assert err == (
-        "rerank: mine: 4 answers failed, 0 could not be read; 4 queries keep their first-stage"
-        " order (result.json)\n"
+        f"rerank: loading any on engine scorer\n{wrote('mine')}"
+        "rerank: mine: 4 answers failed; the same command asks for them again;"
+        " 4 queries keep their first-stage order (result.json says why)\n"
     )
     failed = result["cost"]["failed_queries"]
     assert [one["query"] for one in failed] == ["q0", "q1", "q2", "q3"]
@@ -497,7 +506,7 @@ def test_an_unreadable_answer_is_done_with_7(rerank, small, monkeypatch):
         "mine": str(QUERIES),
         "bm25 (first stage)": "-",
     }
-    assert "0 answers failed, 4 could not be read; 0 queries keep" in err
+    assert err.endswith("rerank: mine: 4 of 4 answers could not be read\n")
 
 
 # ---- eval
@@ -752,8 +761,7 @@ def test_a_missing_extra_is_exit_3_and_the_line_that_installs_it(
     monkeypatch.setattr(sys, "meta_path", [Without(finder, gone) for finder in sys.meta_path])
     code, err = fails(*arguments)
     assert code == 3 and gone in err
-    assert f"is not installed; run: pip install 'rerank-pipeline[{extra}]'" in err
-    assert err.endswith(f"(in a checkout: pip install '.[{extra}]')\n")
+    assert err.endswith(f"is not installed; run: pip install -e '{ROOT}[{extra}]'\n")
     assert not Path("mine").exists() and not Path("judged").exists()
 
 
@@ -819,3 +827,97 @@ def test_a_strategy_of_the_users_own_is_found_in_the_folder_of_the_command(here,
     assert (done.returncode, done.stderr) == (0, "")
     ours, given = ([line[2] for line in ranked(f)][:DOCS] for f in ("mine", "plain"))
     assert ours == given[:2] + given[:1:-1]
+
+
+# ---- what a user is told on the way
+
+
+def test_the_version_is_that_of_the_distribution(rerank):
+    assert rerank("--version") == (0, f"{version('rerank-pipeline')}\n", "")
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(rerank, small, monkeypatch):
+    replies = iter([by_length, by_length])
+
+    def stopped(request):
+        try:
+            return next(replies)(request)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    engines(monkeypatch, stopped)
+    code, out, err = rerank("run", recipe(f"{SCORER}at_once = 1\n"))
+    assert (code, out) == (130, "")
+    assert err.endswith("rerank: stopped; the same command goes on from here\n")
+    assert not Path("mine/run.trec.gz").exists()
+
+
+def test_an_oracle_without_judgments_is_an_input_error(fails, small):
+    found = {"query": {"qid": "1", "text": "a"}, "candidates": [{"docid": "d", "doc": "text"}]}
+    found["candidates"][0]["score"] = 1.0
+    Path("found.jsonl").write_text(json.dumps(found))
+    code, err = fails("run", recipe(ORACLE.replace('dataset = "small"', 'first = "found.jsonl"')))
+    assert code == 4 and "found has no judgments, and the oracle answers from them" in err
+    assert not Path("mine/run.trec.gz").exists()
+
+
+def test_a_run_folder_is_scored_like_its_run_file(rerank, small):
+    rerank("run", recipe(ORACLE))
+    judged = ("--qrels", "small/qrels/test.tsv", "--json")
+    [by_folder] = json.loads(rerank("eval", "mine", *judged)[1]).values()
+    [by_file] = json.loads(rerank("eval", "mine/run.trec.gz", *judged)[1]).values()
+    assert by_folder == by_file and by_folder["ndcg@10"] == 1.0
+
+
+@pytest.mark.parametrize("verb", [["eval"], ["compare", "--baseline", "run.trec"]])
+def test_a_run_of_other_queries_is_not_scored_0(fails, small, verb):
+    Path("run.trec").write_text("other Q0 d1 1 2 t\n")
+    code, err = fails(*verb, "run.trec", "--qrels", "small/qrels/test.tsv")
+    assert code == 4
+    assert "run.trec: none of its 1 queries is judged in small/qrels/test.tsv" in err
+
+
+def test_an_empty_query_is_refused_and_no_model_is_opened(fails, sky, monkeypatch):
+    opened = engines(monkeypatch, by_length)
+    code, err = fails("rank", " ", "texts.txt")
+    assert code == 4 and "the query is empty" in err and not opened
+
+
+def test_rank_says_how_many_answers_could_not_be_read(rerank, sky, monkeypatch):
+    engines(monkeypatch, lambda request: Reply(text="I would rather not say"))
+    code, _, err = rerank("rank", "sky", "texts.txt", "--method", "listwise")
+    assert (code, err) == (7, "rerank: texts.txt: 1 of 1 answers could not be read\n")
+
+
+def test_methods_show_their_options_with_their_defaults(rerank):
+    _, out, _ = rerank("methods", "--json")
+    assert json.loads(out)["listwise"]["options"]["window"] == 20
+    assert "options: window = 20, stride = 10" in rerank("methods")[1]
+
+
+def test_a_strategy_of_ones_own_needs_no_method(rerank, small):
+    Path("upside.py").write_text(
+        "def down(docs):\n    yield from ()\n    return list(reversed(docs))\n"
+    )
+    text = 'dataset = "small"\nstrategy = "upside:down"\njudge = "oracle"\n'
+    code, out, _ = rerank("run", recipe(text), "--json")
+    assert code == 0 and json.loads(out)["mine"]["strategy"] == "upside:down"
+
+
+def test_a_full_disk_is_one_line(here):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rerank.cli", "methods"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (4, "rerank: the output: No space left on device\n")
+
+
+def test_the_split_of_one_dataset_may_be_named(rerank, small):
+    test = small / "qrels" / "test.tsv"
+    (small / "qrels" / "dev.tsv").write_text("".join(test.read_text().splitlines(True)[:5]))
+    _, out, _ = rerank("run", recipe(f'{ORACLE}split = "dev"\n'), "--json")
+    assert json.loads(out)["mine"]["cost"]["queries"] == 1

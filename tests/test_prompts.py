@@ -187,6 +187,7 @@ def prompt_of(tmp_path, text, name="mine.toml"):
 ORDER = 'asks = "Order"\nsource = "s"\nreads = "permutation"\nlabels = "letters"\n'
 RATE = 'asks = "Rate"\nsource = "s"\nreads = "label-odds"\nlabels = ["Yes", "No"]\n'
 SHOW_ALL = (
+    "system = '{{ query }}'\n"
     "user = '''\n{% for doc in docs %}\n{{ doc.label }} {{ doc.content }}\n{% endfor %}\n'''\n"
 )
 
@@ -199,7 +200,7 @@ def test_truncation_is_counted_in_passages_and_in_words(tmp_path):
     assert (wording.truncated, wording.cut) == (2, 3)
     shorter = prompt.wording(QUERY, Order(tuple(docs)), words=1)
     assert (shorter.words, shorter.truncated, shorter.cut) == ((1, 1, 1), 3, 8)
-    assert shorter.request.messages[0].content == "A a\nB a\nC a\n"
+    assert shorter.request.messages[1].content == "A a\nB a\nC a\n"
 
 
 def test_a_pair_is_not_worded_and_not_cut():
@@ -265,7 +266,8 @@ def test_a_reply_that_starts_inside_a_thought_has_no_answer_before_the_thought_e
 
 
 REASON = (
-    RATE + 'user = "{{ doc.content }}"\nprefill = "<think>"\nuntil = "</think>"\nmax_tokens = 9\n'
+    RATE + 'user = "{{ query }} {{ doc.content }}"\nprefill = "<think>"\n'
+    'until = "</think>"\nmax_tokens = 9\n'
 )
 
 
@@ -373,7 +375,10 @@ ALL = ", ".join(SHIPPED)
             ORDER + "user 'a'",
             "Expected '=' after a key in a key/value pair (at line 5, column 6)",
         ),
-        (ORDER + "user = 'a'\nworsd = 3\n", "key 'worsd': is not a known key"),
+        (
+            ORDER + "user = 'a'\nworsd = 3\n",
+            "key 'worsd': is not a known key; did you mean 'words'?",
+        ),
         (
             ORDER + "user = 'a'\nwords = 0\n",
             "key 'words': input should be greater than or equal to 1",
@@ -480,7 +485,7 @@ def test_a_mistake_in_a_file_is_one_line_with_the_file_and_the_place(tmp_path, t
         (
             "user = '''\n{% for doc in docs %}\n{{ doc.titel }}\n{% endfor %}'''",
             7,
-            "key 'user': 'rerank.prompts.prompt.Shown object' has no attribute 'titel'",
+            "key 'user': a document has no attribute 'titel'",
         ),
         ("user = '''\n\n{{ query }\n'''", 7, "key 'user': unexpected '}'"),
         ("user = '{% for doc in docs %}'", 5, "key 'user': Unexpected end of template."),
@@ -515,9 +520,18 @@ def test_a_template_that_is_spelled_with_escapes_is_named_by_key_alone(tmp_path)
 
 
 def test_a_template_that_fails_on_a_document_only_is_one_line_too(tmp_path):
-    prompt = prompt_of(tmp_path, ORDER + "user = '{{ docs[0].content[8] }}'")
+    prompt = prompt_of(tmp_path, ORDER + "user = '{{ query }} {{ docs[0].content[8] }} {{ docs }}'")
     with pytest.raises(InputError, match=r"mine\.toml:5: key 'user': .*no element 8"):
         prompt.wording(QUERY, Order((Doc("1", "a"), Doc("2", "b"))))
+
+
+@pytest.mark.parametrize(
+    ("user", "lacks"), [("{{ docs }}", "query"), ("{{ query }}", "docs"), ("say A", "query")]
+)
+def test_a_wording_that_does_not_show_what_it_asks_about_is_refused(tmp_path, user, lacks):
+    with pytest.raises(InputError) as wrong:
+        prompt_of(tmp_path, ORDER + f"user = '{user}'")
+    assert str(wrong.value).endswith(f"mine.toml: its wording shows no {{{{ {lacks} }}}}")
 
 
 def test_a_file_that_is_not_text_is_refused_by_name(tmp_path):

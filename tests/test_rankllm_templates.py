@@ -80,11 +80,13 @@ def test_every_character_of_a_system_message_stays(template):
 
 
 def test_line_breaks_at_the_ends_of_parts_stay(template):
-    text = 'method: singleturn_listwise\nprefix: "\\n"\nbody: "\\n{rank} {candidate}"\n'
+    text = 'method: singleturn_listwise\nprefix: "\\n{query}"\nbody: "\\n{rank} {candidate}"\n'
     whole = template(text + 'suffix: "\\n\\n"')
-    assert said(whole, Order(DOCS[1:])) == "\n\n1 text {b} (1)\n2 text c\n\n"
-    last = template('method: singleturn_listwise\nbody: "{rank} {candidate}\\n"')
-    assert said(last, Order(DOCS[1:])) == "1 text {b} (1)\n2 text c\n"
+    assert said(whole, Order(DOCS[1:])) == "\nwhy {x}?\n1 text {b} (1)\n2 text c\n\n"
+    last = template(
+        'method: singleturn_listwise\nprefix: "{query} "\nbody: "{rank} {candidate}\\n"'
+    )
+    assert said(last, Order(DOCS[1:])) == "why {x}? 1 text {b} (1)\n2 text c\n"
     spoken = template(MULTI.replace("Go on.", "Go on.\\n").replace("Text {rank} came", "So\\n"))
     assert [m.content for m in asked(spoken, Order(DOCS[2:])).messages[1:4:2]] == [
         "Go on.\n", "So\n."
@@ -93,13 +95,17 @@ def test_line_breaks_at_the_ends_of_parts_stay(template):
 
 def test_doubled_braces_are_braces_and_jinjas_own_are_text(template):
     prompt = template(
-        "method: singleturn_listwise\nbody: '{{{rank}}} {{% if %}} {candidate} {{# a'"
+        "method: singleturn_listwise\nprefix: '{query}'\n"
+        "body: '{{{rank}}} {{% if %}} {candidate} {{# a'"
     )
-    assert said(prompt, Order(DOCS[2:])) == "{1} {% if %} text c {# a"
+    assert said(prompt, Order(DOCS[2:])) == "why {x}?{1} {% if %} text c {# a"
 
 
 def test_a_list_of_identifiers_is_written_out(template):
-    text = "method: singleturn_listwise\nbody: 'PASSAGE{rank} = {candidate}. '\nsuffix: '{psg_ids}'"
+    text = (
+        "method: singleturn_listwise\nprefix: '{query}'\n"
+        "body: 'PASSAGE{rank} = {candidate}. '\nsuffix: '{psg_ids}'"
+    )
     prompt = template(text)
     assert said(prompt, Order(DOCS)).endswith("[PASSAGE1, PASSAGE2, PASSAGE3]")
     reading = prompt.read(Reply("[PASSAGE3, PASSAGE1, PASSAGE2]"), Order(DOCS))
@@ -108,12 +114,12 @@ def test_a_list_of_identifiers_is_written_out(template):
 
 @pytest.mark.parametrize("pattern", [r'r"\[([A-Z])\]"', r"'\[([A-Z])\]'"])
 def test_a_pattern_of_letters_asks_for_letters(template, pattern):
-    text = "method: singleturn_listwise\nbody: '[{rank}] {candidate} '\n"
+    text = "method: singleturn_listwise\nprefix: '{query} '\nbody: '[{rank}] {candidate} '\n"
     letters = template(f"{text}output_extraction_regex: {pattern}\n")
-    assert said(letters, Order(DOCS[1:])) == "[A] text {b} (1) [B] text c "
+    assert said(letters, Order(DOCS[1:])) == "why {x}? [A] text {b} (1) [B] text c "
     for other in (r'r"\[(\w+)\]"', 'r"\\\\[("', '""'):
         numbers = template(f"{text}output_extraction_regex: {other}\n")
-        assert said(numbers, Order(DOCS[2:])) == "[1] text c "
+        assert said(numbers, Order(DOCS[2:])) == "why {x}? [1] text c "
 
 
 def test_a_conversation_has_a_turn_for_each_passage(template):

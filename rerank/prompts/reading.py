@@ -11,7 +11,9 @@ from rerank.prompts.rankllm import converted
 from rerank.questions import Compare, Question, Rate
 from rerank.readers import READERS
 from rerank.records import Doc, Query
-from rerank.wants import Reply, Request
+from rerank.wants import Likelihood, Pair, Reply, Request
+
+QUERY = "what is checked here"
 
 
 def read_prompt(name: str) -> Prompt:
@@ -27,16 +29,28 @@ def read_prompt(name: str) -> Prompt:
     if wrong := mistake(file):
         raise InputError.at(path, None, wrong)
     prompt = Prompt(name, file, READERS[file.reads]).guarding(())
-    forms(prompt, 2)
+    said = " ".join(map(_said, forms(prompt, 2)))
+    shown = {QUERY: "query", **{doc.text: "docs" for doc in sample(prompt.asks, 2).documents}}
+    for text, field in shown.items():
+        if text not in said:
+            raise InputError.at(path, None, f"its wording shows no {{{{ {field} }}}}")
     return prompt
 
 
 def forms(prompt: Prompt, docs: int) -> list[Request]:
     """A request of each form that questions over `docs` documents take, to check an engine with."""
     question = sample(prompt.asks, docs)
-    first = prompt.wording(Query("check", "what is checked here"), question).request
+    first = prompt.wording(Query("check", QUERY), question).request
     then = prompt.goes_on(first, Reply("a thought"), len(question.documents))
     return [first, then] if then else [first]
+
+
+def _said(request: Request) -> str:
+    """All that a model would see or be asked to score."""
+    want = request.want
+    scored = (want.query, want.doc) if isinstance(want, Pair) else ()
+    text = want.continuation if isinstance(want, Likelihood) else ""
+    return " ".join([*(message.content for message in request.messages), *scored, text])
 
 
 def question_over(asks: type[Question[Any]], docs: Sequence[Doc]) -> Question[Any]:

@@ -1,6 +1,7 @@
 """Jinja, kept in a sandbox: a template shows fields and changes nothing."""
 
 import functools
+import re
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -48,6 +49,7 @@ def _mistake(
     inside = getattr(wrong, "lineno", None) or (lines[-1] if lines else None)
     line = before.count("\n") + inside if verbatim and inside else None
     said = " ".join((getattr(wrong, "message", None) or str(wrong)).split())
+    said = re.sub(r"'rerank[\w.]* object'", "a document", said)
     if isinstance(wrong, jinja2.UndefinedError):
         said = f"{said}; this prompt has {', '.join(fields)}"
     return InputError.at(path, line, f"key {key!r}: {said}")

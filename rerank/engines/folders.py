@@ -1,0 +1,25 @@
+"""A model's folder on this machine: whether it is there, and which of its states this is.
+
+A folder has no commit. Its state is the names, sizes and times of its files, so that a journal
+does not answer for weights that were trained anew.
+"""
+
+import hashlib
+from pathlib import Path
+
+from rerank.errors import InputError
+
+
+def refuse_missing(model: str) -> None:
+    """Raise `InputError` for a path that leads nowhere; a name may be on the hub."""
+    if model.startswith(("/", "./", "../", "~")) and not Path(model).is_dir():
+        raise InputError(f"model {model!r}: no such folder")
+
+
+def state(model: str) -> str:
+    """Twelve hexadecimal digits for what is in the folder now; empty if it is none."""
+    if not (folder := Path(model)).is_dir():
+        return ""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
