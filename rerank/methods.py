@@ -136,8 +136,8 @@ METHODS: dict[str, Method] = {
         "top-down",
         "listwise/rank-zephyr",
         "Parry et al. 2024, arXiv:2405.14589",
-        "2 + ceil((N - w) / (w - 1)) or one more, 1 if N <= w",
-        "3 or 4",
+        "1 + ceil((N - w) / (w - 1)) and mostly one more, 1 if N <= w",
+        "2 or 3",
     ),
     "tourrank": Method(
         "tournament",
@@ -165,11 +165,15 @@ METHODS: dict[str, Method] = {
         "uncertain",
         "listwise/rank-zephyr",
         "Yoon et al. 2025, arXiv:2505.18512",
-        "7 to 20 at N = 100",
-        "3 to 8",
+        "ceil(N / w) + 1 to 20",
+        "2 to 16",
     ),
     "active": Method(
-        "active", "listwise/rank-zephyr", "this project", "about 5 at N = 100", "the calls"
+        "active",
+        "listwise/rank-zephyr",
+        "this project",
+        "about 5 at N = 100, 20 at most",
+        "the calls",
     ),
     "self-consistency": Method(
         "self-consistency",

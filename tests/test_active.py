@@ -30,12 +30,12 @@ def calls(count, judge, **options):
 
 @pytest.mark.parametrize("judge", JUDGES)
 def test_whoever_judges_nothing_is_lost_and_the_calls_are_few(judge):
-    """More where every answer contradicts the one before."""
+    """As many as there may be where every answer contradicts the one before."""
     for count in EVERY_COUNT:
         docs = documents(count)
         ranking, batches = play(active(docs), JUDGES[judge](count))
         assert sorted(ranking) == docs
-        assert questions(batches) <= (9 + count / 3 if judge == "always last" else 2 + count / 7)
+        assert questions(batches) <= (20 if judge == "always last" else 2 + count / 7)
 
 
 def test_a_window_that_holds_all_is_ordered_once_and_believed():

@@ -21,7 +21,7 @@ SIZES = [0, 1, 2, 3, 5, 10, 11, 19, 20, 21, 25, 29, 30, 31, 37, 60, 95, 100]
 def windows(n, w=20, s=10):
     """algorithms.md section 2.1."""
     if n <= w:
-        return min(n, 1)
+        return int(n > 1)
     return 1 + ceil((n - w) / s)
 
 
@@ -60,7 +60,7 @@ FORMULAS = {  # method, options: calls, rounds
     ),
     "listwise": ({}, windows, windows),
     "first": ({"window": 8, "stride": 3}, lambda n: windows(n, 8, 3), lambda n: windows(n, 8, 3)),
-    "full-ranking": ({}, lambda n: min(n, 1), lambda n: min(n, 1)),
+    "full-ranking": ({}, lambda n: int(n > 1), lambda n: int(n > 1)),
     "first-stage": ({}, lambda n: 0, lambda n: 0),
 }
 

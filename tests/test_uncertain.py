@@ -39,12 +39,6 @@ def test_any_judge_and_count_give_a_permutation_at_the_predicted_cost(judge):
     check(judge, SOME)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("judge", JUDGES)
-def test_any_judge_and_every_count_give_a_permutation_at_the_predicted_cost(judge):
-    check(judge, EVERY_COUNT)
-
-
 @pytest.mark.parametrize("max_calls", [1, 2, 5, 7])
 @pytest.mark.parametrize("judge", ["noisy", "always last"])
 def test_a_budget_is_kept(judge, max_calls):

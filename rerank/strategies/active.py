@@ -16,11 +16,14 @@ from rerank.strategies.uncertain import BETA, priors
 T = TypeVar("T")
 
 
-def active(docs: Sequence[T], window: int = 20, k: int = 10, gain: float = 0.03) -> Asking[list[T]]:
+def active(
+    docs: Sequence[T], window: int = 20, k: int = 10, gain: float = 0.03, max_calls: int = 20
+) -> Asking[list[T]]:
     """Order what is at stake most, learn from it, and stop when too little of the top `k` is.
 
     That is when the next order is expected to move less than `gain` of the top's DCG, where every
-    place of it is worth 1. About 5 calls, each a round, for N = 100; 1 if a window holds all.
+    place of it is worth 1. About 5 calls, each a round, for N = 100; 1 if a window holds all. A
+    judge that contradicts itself would go on: at most `max_calls`.
     """
     if window < 2 or gain <= 0:
         raise ValueError(f"window must be 2 or more and gain above 0, not {window} and {gain}")
@@ -28,14 +31,15 @@ def active(docs: Sequence[T], window: int = 20, k: int = 10, gain: float = 0.03)
         [order] = yield from order_places(docs, [range(len(docs))])
         return [docs[place] for place in order]
     skills = priors(len(docs))
-    while True:
+    for _ in range(max_calls):
         stakes = _stakes(skills, k)
         most = sorted(range(len(docs)), key=lambda place: -stakes[place])[:window]
         if sum(stakes[place] for place in most) < gain:
-            return [docs[place] for place in _ranked(skills, range(len(docs)))]
+            break
         shown = _ranked(skills, sorted(most))
         [order] = yield from order_places(docs, [shown])
         _learn(skills, shown, order)
+    return [docs[place] for place in _ranked(skills, range(len(docs)))]
 
 
 def _ranked(skills: Sequence[NormalDist], places: Sequence[int]) -> list[int]:

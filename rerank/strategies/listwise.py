@@ -33,11 +33,11 @@ def sliding_window(
 ) -> Asking[list[T]]:
     """Slide a window from the bottom to the top, ordering it in place, `passes` times over.
 
-    1 + ceil((N - window) / stride) calls a pass, each a round. A pass that leaves the top `k`
-    as it was is the last.
+    1 + ceil((N - window) / stride) calls a pass, each a round; none for a single document. A pass
+    that leaves the top `k` as it was is the last.
     """
     ranking = list(docs)
-    for _ in range(passes):
+    for _ in range(passes if len(ranking) > 1 else 0):
         before = ranking[:k]
         for part in windows(len(ranking), window, stride):
             ranking[part] = yield from ask(Order(tuple(ranking[part])))
