@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rerank.errors import EngineError, InputError, MissingExtra, RerankError, UsageError
 
 if TYPE_CHECKING:
-    from rerank.reranker import Hit, Ranking, Reranker
+    from rerank.ranking import Hit, Ranking
+    from rerank.reranker import Reranker
 
 __version__ = "0.1.0"
 __all__ = [

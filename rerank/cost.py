@@ -10,6 +10,7 @@ import inspect
 import json
 import math
 import random
+import traceback
 from collections import Counter
 from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,13 +71,36 @@ def asking(row: Method, docs: Sequence[Doc]) -> Asking[list[Doc]]:
 
     Documents that it fetched itself may stand among them (adaptive retrieval does so).
     """
-    ranking = yield from find_strategy(row.strategy)(docs, **row.options)
+    asked = find_strategy(row.strategy)(docs, **row.options)
+    ranking = yield from asked if row.strategy in STRATEGIES else _blamed(asked, row.strategy)
     counted = Counter(ranking) if isinstance(ranking, list) else Counter()
     if not counted.keys() >= set(docs) or len(counted) != counted.total():
         raise UsageError(
             f"strategy {row.strategy} did not return its {len(docs)} documents, each once"
         )
     return ranking
+
+
+def _blamed(asked: Asking[Any], name: str) -> Asking[Any]:
+    """Somebody's own strategy: what it does wrong is said in one line with its name."""
+    answers: Any = None
+    while True:
+        try:
+            batch = asked.send(answers)
+        except StopIteration as done:
+            return done.value
+        except Exception as mistake:
+            raise UsageError(f"strategy {name}: {_line(mistake)}") from mistake
+        if not (isinstance(batch, list) and all(isinstance(q, Question) for q in batch)):
+            raise UsageError(f"strategy {name} yields {batch!r}; it should be a list of questions")
+        answers = yield batch
+
+
+def _line(mistake: Exception) -> str:
+    """What was raised, and on which line of whose file."""
+    place = traceback.extract_tb(mistake.__traceback__)[-1]
+    said = " ".join(str(mistake).split())
+    return f"{type(mistake).__name__}: {said} (line {place.lineno} of {place.filename})"
 
 
 def warnings(row: Method, depth: int) -> list[str]:

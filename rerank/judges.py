@@ -6,7 +6,7 @@ or what comes next.
 
 import random
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 from typing import Any
@@ -158,8 +158,18 @@ class LLMJudge:
         return [
             (ticket, self._answer(self._asked.pop(ticket), reply))
             for ticket, reply in replies
-            if not (self._shorten(ticket, reply) if reply.overflow else self._go_on(ticket, reply))
+            if ticket in self._asked and not self._asked_on(ticket, reply)
         ]
+
+    def wake(self) -> None:
+        """From any thread: let a poll that waits for long return now."""
+        self.engine.wake()
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        """Nobody waits for the answers to these questions any more."""
+        for ticket in tickets:
+            self._asked.pop(ticket, None)
+        self.engine.cancel(tickets)
 
     def _answer(self, asked: _Asked, reply: Reply) -> Answer:
         usage, wording = asked.usage + reply.usage, asked.wording
@@ -169,6 +179,10 @@ class LLMJudge:
             return Answer(None, Status.FAILED, usage, truncated, cut, error)
         value, status = self.prompt.read(reply, asked.question)
         return Answer(value, status, usage, truncated, cut)
+
+    def _asked_on(self, ticket: Hashable, reply: Reply) -> bool:
+        """Whether a reply is not the last: the question went out again, shorter or for more."""
+        return self._shorten(ticket, reply) if reply.overflow else self._go_on(ticket, reply)
 
     def _go_on(self, ticket: Hashable, reply: Reply) -> bool:
         """Ask for the scores that a thought was written for; false if this was the whole reply."""

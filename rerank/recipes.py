@@ -57,6 +57,16 @@ OWN = Method("", "", "the recipe's own", "-", "-")
 """The row of a recipe that names no method."""
 
 
+def limits(given: Mapping[str, float]) -> dict[str, Any]:
+    """What a budget given in Python says, checked."""
+    try:
+        return dict(BudgetOptions.model_validate(given))
+    except pydantic.ValidationError as wrong:
+        mistake = wrong.errors()[0]
+        key = ".".join(map(str, mistake["loc"]))
+        raise UsageError(f"budget {key}: {mistake['msg']}; give calls, tokens or seconds") from None
+
+
 class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 

@@ -1,86 +1,63 @@
 """The library face: give it a query and documents, get them back in order, with what it cost.
 
-A document is a text, or a mapping with a `text` and perhaps a `title` and an `id`; it comes
-back as the object that it was. Scores are a model's own or None: none is ever made up.
+Documents come back as the objects that they were, and scores are a model's own or None. All calls
+of one instance, from any thread, task or notebook, are driven together.
 """
 
-import math
-import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-import pydantic
-
+from rerank import cost
+from rerank.automatic import choose_method
 from rerank.cost import Cost, asking, expect, strategy_of, widest
+from rerank.dispatch import Dispatch, Driven
+from rerank.documents import Texts, docs_of, listed, query_of
 from rerank.engines import Engine
 from rerank.engines.journal import remembering
 from rerank.engines.opening import ENGINES, choose, open_engine, refuse_unserved
-from rerank.errors import InputError, UsageError
+from rerank.errors import EngineError, UsageError
 from rerank.judges import LLMJudge
 from rerank.methods import METHODS, Method
-from rerank.questions import Rate
-from rerank.recipes import BudgetOptions
-from rerank.records import Doc, Query, Status, Usage
-from rerank.scheduler import Budget, Job, drive
+from rerank.ranking import Given, Hit, Ranking, ranking_of, score_kind_of
+from rerank.recipes import limits
+from rerank.records import Query
+from rerank.scheduler import Budget, Job
 from rerank.strategies import options_of
 
+Asked: TypeAlias = tuple[str, Sequence[Any]]
+"""A query and its documents."""
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A document in its place: `rank` from 1, `index` where it stood in what you gave."""
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many queries are done, and of how many."""
 
-    index: int
-    rank: int
-    score: float | None
-    document: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """Your documents, best first, and what it took; iterate over it, or index it.
-
-    `answers` counts replies by status; anything but `ok` deserves a look. `stopped` says that the
-    budget was spent before the method was done. `error` is set, and the order is yours as it was,
-    where a query failed under `on_error="keep"`.
-    """
-
-    hits: tuple[Hit, ...]
-    calls: int
-    rounds: int
-    usage: Usage
-    answers: dict[str, int]
-    stopped: bool = False
-    error: str = ""
-
-    def __iter__(self) -> Iterator[Hit]:
-        return iter(self.hits)
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    def __getitem__(self, place: int) -> Hit:
-        return self.hits[place]
+__all__ = ["Hit", "Ranking", "Reranker"]
 
 
 class Reranker:
     """A method and a model, ready for many queries.
 
-    `method` is a row of METHODS; `prompt`, `instruction` and `options` change parts of it. With
-    `base_url` the model is asked over HTTP; else it is loaded here, by the engine named. `journal`
-    is a file that remembers every reply. `budget` is what one query may cost: calls, tokens or
-    seconds. One instance may serve many threads, one at a time.
+    `method` is a row of METHODS, or "auto" for the one that fits the model: then `method` and `why`
+    say which and why. `strategy`, `prompt`, `instruction` and `options` change parts of it; a
+    strategy of your own, `module:function`, needs no method, but a prompt. With `base_url` the
+    model is asked over HTTP; else it is loaded here, by the engine named. `journal` is a file that
+    remembers every reply. `budget` is what one query may cost: calls, tokens or seconds. `text`
+    reads documents that are neither texts nor have one. With `on_error="keep"` a query that fails
+    comes back in its old order with the reason, instead of raising.
     """
 
     def __init__(
         self,
         model: str,
         *,
-        method: str,
+        method: str = "auto",
+        strategy: str | None = None,
         prompt: str | None = None,
         instruction: str | None = None,
         options: Mapping[str, Any] | None = None,
@@ -90,27 +67,33 @@ class Reranker:
         engine_options: Mapping[str, Any] | None = None,
         journal: Path | str | None = None,
         budget: Mapping[str, float] | None = None,
-        on_error: str = "raise",
+        text: Texts | None = None,
+        on_error: Literal["raise", "keep"] = "raise",
     ) -> None:
-        self._row = _row(method, prompt, instruction, options or {})
+        _refuse(on_error, engine, base_url)
+        self.model, self.why, chosen = model, "", dict(engine_options or {})
+        if method == "auto" and strategy is None:
+            method, self.why, needed = choose_method(model, base_url)
+            chosen = {**needed, **chosen}
+        self.method = strategy or method
+        self._row = _row(method, strategy, prompt, instruction, options or {})
         self._strategy, wording = strategy_of(self._row)
         if wording is None:
-            raise UsageError(f"method {method} asks nothing, so it needs no reranker")
-        if on_error not in ("raise", "keep"):
-            raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
-        self._budget = _budget(budget or {})
+            raise UsageError(
+                f"strategy {strategy} needs a prompt to ask with"
+                if strategy
+                else f"method {method} asks nothing, so it needs no reranker"
+            )
+        self._budget = Budget(**limits(budget or {}))
         name = choose(wording.reader.wants, base_url) if engine == "auto" else engine
-        if name not in ENGINES:
-            raise UsageError(f"no engine {name!r}; there are: auto, {', '.join(ENGINES)}")
         server = {"base_url": base_url, "api_key": api_key} if name == "http" else {}
         refuse_unserved(name, wording.reader.wants, wording.name)
-        settings = {**server, **(engine_options or {})}
-        opening = partial(open_engine, name, model, settings)
+        opening = partial(open_engine, name, model, {**server, **chosen})
         self._engine: Engine = remembering(Path(journal), opening) if journal else opening()
         self._judge = LLMJudge(wording, self._engine)
-        self._on_error = on_error
-        self._checked = 0
-        self._lock = threading.Lock()
+        self.score_kind = score_kind_of(wording, self._engine)
+        self._dispatch = Dispatch(self._judge)
+        self._on_error, self._text, self._checked = on_error, text, 0
 
     def rerank(self, query: str, documents: Sequence[Any], top_n: int | None = None) -> Ranking:
         """Your documents, best first; the best `top_n` of them, if given.
@@ -118,35 +101,70 @@ class Reranker:
         A method that sorts only as many places as it is told to is told `top_n`, unless
         `options` say otherwise.
         """
-        [ranking] = self.rerank_many([(query, documents)], top_n)
-        return ranking
+        given = self._given(query, documents)
+        future = self._submitted(given, self._sorting([given], top_n))
+        try:
+            return self._ranking(future.result(), given, top_n)
+        finally:
+            future.cancel()  # nobody waits any more, whatever ended the wait
+
+    async def arerank(
+        self, query: str, documents: Sequence[Any], top_n: int | None = None
+    ) -> Ranking:
+        """The same in an event loop. A task that is cancelled costs nothing more."""
+        given = self._given(query, documents)
+        future = self._submitted(given, self._sorting([given], top_n))
+        return self._ranking(await asyncio.wrap_future(future), given, top_n)
 
     def rerank_many(
-        self, batch: Iterable[tuple[str, Sequence[Any]]], top_n: int | None = None
+        self,
+        batch: Iterable[Asked],
+        top_n: int | None = None,
+        on_progress: Progress = lambda done, all: None,
     ) -> list[Ranking]:
         """Rerank many queries at once, all in flight together; rankings in the order given."""
-        given = list(batch)
-        asked = {
-            Query(str(place), query): _docs(documents)
-            for place, (query, documents) in enumerate(given)
-        }
-        with self._lock:
-            self._check(asked)
-            row = replace(self._row, options=self._options(top_n))
-            askings = ((query, asking(row, docs)) for query, docs in asked.items())
-            jobs = list(drive(askings, self._judge, budget=self._budget, on_error=self._on_error))
-        return [
-            _ranking(job, given[int(job.query.id)][1], asked[job.query], top_n)
-            for job in sorted(jobs, key=lambda job: int(job.query.id))
-        ]
+        asked = [self._given(*one) for one in batch]
+        row = self._sorting(asked, top_n)
+        futures = {self._submitted(given, row): i for i, given in enumerate(asked)}
+        found: dict[int, Ranking] = {}
+        try:
+            for future in as_completed(futures):
+                i = futures[future]
+                found[i] = self._ranking(future.result(), asked[i], top_n)
+                on_progress(len(found), len(asked))
+        finally:
+            _cancel(futures)
+        return [found[i] for i in range(len(asked))]
 
-    def estimate(self, batch: Iterable[tuple[str, Sequence[Any]]]) -> Cost:
+    async def astream(
+        self, batch: Iterable[Asked], top_n: int | None = None
+    ) -> AsyncIterator[tuple[int, Ranking]]:
+        """Rankings as they finish, each with its query's place in the batch."""
+        asked = [self._given(*one) for one in batch]
+        row = self._sorting(asked, top_n)
+        futures = {self._submitted(given, row): i for i, given in enumerate(asked)}
+        done: asyncio.Queue[Future[Driven]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        for future in futures:
+            future.add_done_callback(lambda one: loop.call_soon_threadsafe(done.put_nowait, one))
+        try:
+            for _ in asked:
+                future = await done.get()
+                i = futures[future]
+                yield i, self._ranking(future.result(), asked[i], top_n)
+        finally:
+            _cancel(futures)
+
+    def estimate(self, batch: Iterable[Asked], top_n: int | None = None) -> Cost:
         """What reranking would cost, in calls and about how many tokens; asks nothing."""
-        asked = {Query(str(i), q): _docs(d) for i, (q, d) in enumerate(batch)}
-        return expect(self._row, asked, budget=self._budget)
+        asked = [self._given(*one) for one in batch]
+        row = self._sorting(asked, top_n)
+        docs = {Query(str(i), given.query): given.docs for i, given in enumerate(asked)}
+        return expect(row, docs, budget=self._budget)
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Give up what is unfinished, and let go of the model."""
+        self._dispatch.close()
         self._engine.close()
 
     def __enter__(self) -> "Reranker":
@@ -160,70 +178,84 @@ class Reranker:
     ) -> None:
         self.close()
 
-    def _options(self, top_n: int | None) -> dict[str, Any]:
-        """The method's options, with as many places to sort as are wanted back."""
+    async def __aenter__(self) -> "Reranker":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        return f"Reranker({self.model!r}, method={self.method!r})"
+
+    def _given(self, query: str, documents: Sequence[Any]) -> Given:
+        whole = listed(documents)
+        return Given(query_of(query), whole, docs_of(whole, self._text))
+
+    def _sorting(self, asked: Sequence[Given], top_n: int | None) -> Method:
+        """The method, told how many places are wanted; warns where it may not sort so many."""
         if top_n is not None and top_n < 1:
             raise UsageError(f"top_n is {top_n}; it must be 1 or more")
         takes_k = top_n is not None and "k" in options_of(self._strategy)
-        return {**({"k": top_n} if takes_k else {}), **self._row.options}
+        wanted = {"k": top_n} if takes_k else {}
+        row = replace(self._row, options={**wanted, **self._row.options})
+        for warning in cost.warnings(row, max((len(given.docs) for given in asked), default=0)):
+            warnings.warn(f"method {self.method}: {warning}", stacklevel=3)
+        return row
 
-    def _check(self, asked: Mapping[Query, Sequence[Doc]]) -> None:
+    def _submitted(self, given: Given, row: Method) -> "Future[Driven]":
+        job = Job(Query("", given.query), asking(row, given.docs), self._budget)
+        shown = widest(row, [len(given.docs)])
+        return self._dispatch.submit(job, partial(self._check, shown))
+
+    def _check(self, shown: int) -> None:
         """Check the model's labels, once for each width of question."""
-        if (shown := widest(self._row, map(len, asked.values()))) > self._checked:
+        if shown > self._checked:
             self._judge.check(shown)
             self._checked = shown
 
+    def _ranking(self, job: Driven, given: Given, top_n: int | None) -> Ranking:
+        if job.error and self._on_error == "raise":
+            raise EngineError(f"query {given.query!r}: {job.error}")
+        whole = ranking_of(job, given, self.method, self.score_kind)
+        return replace(whole, hits=whole.hits[:top_n])
+
+
+def _cancel(futures: Iterable["Future[Driven]"]) -> None:
+    for future in futures:
+        future.cancel()
+
+
+def _refuse(on_error: str, engine: str, base_url: str | None) -> None:
+    """Raise `UsageError` for what cannot work, before a model loads."""
+    if on_error not in ("raise", "keep"):
+        raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
+    if engine not in ("auto", *ENGINES):
+        raise UsageError(f"no engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
+    if base_url and engine not in ("auto", "http"):
+        raise UsageError(f"base_url is for engine http, not {engine}")
+    if engine == "http" and not base_url:
+        raise UsageError("engine http needs a base_url, the server's address")
+
 
 def _row(
-    method: str, prompt: str | None, instruction: str | None, options: Mapping[str, Any]
+    method: str,
+    strategy: str | None,
+    prompt: str | None,
+    instruction: str | None,
+    options: Mapping[str, Any],
 ) -> Method:
+    if strategy and method == "auto":
+        return Method(strategy, prompt or "", "", "", "", dict(options), instruction or "")
     if method not in METHODS:
-        raise UsageError(f"no method {method!r}; there are: {', '.join(METHODS)}")
+        raise UsageError(f"no method {method!r}; there are: auto, {', '.join(METHODS)}")
     row = METHODS[method]
+    changed = options if strategy else {**row.options, **options}
     return Method(
-        row.strategy, prompt or row.prompt, row.paper, row.calls, row.rounds,
-        {**row.options, **options}, instruction or row.instruction,
+        strategy or row.strategy, prompt or row.prompt, row.paper, row.calls, row.rounds,
+        dict(changed), instruction or row.instruction,
     )  # fmt: skip
-
-
-def _budget(limits: Mapping[str, float]) -> Budget:
-    try:
-        return Budget(**dict(BudgetOptions.model_validate(limits)))
-    except pydantic.ValidationError as wrong:
-        mistake = wrong.errors()[0]
-        key = ".".join(map(str, mistake["loc"]))
-        raise UsageError(f"budget {key}: {mistake['msg']}; give calls, tokens or seconds") from None
-
-
-def _docs(documents: Sequence[Any]) -> list[Doc]:
-    """Each document under its index, so that equal texts stay two documents."""
-    if isinstance(documents, str):
-        raise InputError("the documents are one text; give a list of them")
-    return [_doc(index, document) for index, document in enumerate(documents)]
-
-
-def _doc(index: int, document: Any) -> Doc:
-    if isinstance(document, str):
-        return Doc(str(index), document)
-    if isinstance(document, Mapping) and isinstance(document.get("text"), str):
-        return Doc(str(index), document["text"], str(document.get("title") or ""))
-    raise InputError(f"document {index} is neither a text nor a mapping with a 'text'")
-
-
-def _ranking(
-    job: Job[Query, list[Doc]], given: Sequence[Any], docs: list[Doc], top_n: int | None
-) -> Ranking:
-    best = (docs if job.ranking is None else job.ranking)[:top_n]
-    hits = tuple(
-        Hit(int(doc.id), rank, _score(job, doc), given[int(doc.id)])
-        for rank, doc in enumerate(best, 1)
-    )
-    answers = Counter({status.value: job.statuses[status] for status in Status})
-    stopped = job.unasked > 0
-    return Ranking(hits, job.calls, job.rounds, job.usage, dict(answers), stopped, job.error)
-
-
-def _score(job: Job[Query, list[Doc]], doc: Doc) -> float | None:
-    """The rating of a document; None where it has none, or one that could not be read."""
-    score = job.known.get(Rate(doc))
-    return score if score is not None and math.isfinite(score) else None

@@ -65,6 +65,7 @@ class Job(Generic[K, R]):
 
     query: K
     strategy: Asking[R]
+    budget: Budget = NO_LIMIT
     ranking: R | None = None  # None: not finished, or failed
     answers: list[Any] | None = None  # None starts a generator
     out: int = 0  # of its questions, so many are with the judge
@@ -89,9 +90,9 @@ class Job(Generic[K, R]):
         self.questions += len(batch)
         self.unsent = self._unknown(batch, memo)
 
-    def spend(self, budget: Budget) -> list[Unsent]:
+    def spend(self) -> list[Unsent]:
         """What goes out now; when that is nothing, what is unsent stays undecided."""
-        room = 0 if self.unasked else self._room(budget)
+        room = 0 if self.unasked else self._room()
         sent, self.unsent = self.unsent[:room], self.unsent[room:]
         if not sent:
             self._leave_undecided()
@@ -128,9 +129,9 @@ class Job(Generic[K, R]):
                 fresh.setdefault(question if memo else place, (question, []))[1].append(place)
         return list(fresh.values())
 
-    def _room(self, budget: Budget) -> int:
+    def _room(self) -> int:
         """How many of the unsent questions may go out before their costs are looked at again."""
-        room = len(self.unsent)
+        budget, room = self.budget, len(self.unsent)
         if budget.seconds is not None and self.begun:
             room *= monotonic() - self.begun < budget.seconds
         if budget.calls is not None:
@@ -146,6 +147,67 @@ class Job(Generic[K, R]):
             self._fill(places, undecided(question))
             self.unasked += len(places)
         self.unsent = []
+
+
+class Drive(Generic[K, R]):
+    """Jobs in progress over one judge. Whoever holds it decides what is begun, and when to wait.
+
+    With `on_error="raise"` a failed answer raises `EngineError`; with "keep" it ends its job.
+    """
+
+    def __init__(self, judge: Judge[K], *, memo: bool = True, on_error: str = "raise") -> None:
+        self._judge, self._memo, self._on_error = judge, memo, on_error
+        self._out: dict[Hashable, tuple[Job[K, R], list[int], Question[Any]]] = {}
+        self.ready: deque[Job[K, R]] = deque()
+
+    @property
+    def out(self) -> int:
+        """How many questions are with the judge."""
+        return len(self._out)
+
+    def send(self, job: Job[K, R]) -> bool:
+        """Resume a job that is ready and send off what it asks; true if that was its end."""
+        try:
+            if not job.unsent:
+                job.resume(self._memo)
+        except StopIteration as done:
+            job.ranking = done.value
+            return True
+        for question, places in job.spend():
+            new = next(TICKETS)
+            self._out[new] = job, places, question
+            self._judge.submit(new, job.query, question)
+        if not job.out:
+            self.ready.append(job)
+        return False
+
+    def receive(self) -> Iterator[Job[K, R]]:
+        """Wait for answers; what they complete is ready, and a job that one of them ends is here.
+
+        An answer that nobody waits for was asked by a drive that was given up, or by a job that
+        was dropped.
+        """
+        for ticket, answer in self._judge.poll():
+            if ticket not in self._out:
+                continue
+            job, places, question = self._out.pop(ticket)
+            job.receive(places, question, answer)
+            if answer.status is Status.FAILED:
+                _fail(job, answer, self._on_error)
+            if not job.out and job.error:
+                yield job
+            elif not job.out:
+                self.ready.append(job)
+
+    def drop(self, job: Job[K, R]) -> list[Hashable]:
+        """Forget a job; the tickets of its questions that are still with the judge."""
+        job.strategy.close()
+        if job in self.ready:
+            self.ready.remove(job)
+        tickets = [ticket for ticket, (owner, *_) in self._out.items() if owner is job]
+        for ticket in tickets:
+            del self._out[ticket]
+        return tickets
 
 
 def drive(
@@ -168,48 +230,18 @@ def drive(
     """
     if at_once < 1 or on_error not in ("raise", "keep"):
         raise UsageError(f"at_once is 1 or more, on_error raise or keep: not {at_once}, {on_error}")
-    waiting = iter(strategies)
-    ready: deque[Job[K, R]] = deque()
-    out: dict[Hashable, tuple[Job[K, R], list[int], Question[Any]]] = {}
+    waiting = (Job(query, strategy, budget=budget) for query, strategy in strategies)
+    jobs: Drive[K, R] = Drive(judge, memo=memo, on_error=on_error)
     more = True
-    while more or ready or out:
-        while ready or (more and len(out) < at_once):
-            if not ready:
-                more = _begin(waiting, ready)
-                continue
-            job = ready.popleft()
-            try:
-                if not job.unsent:
-                    job.resume(memo)
-            except StopIteration as done:
-                job.ranking = done.value
+    while more or jobs.ready or jobs.out:
+        while jobs.ready or (more and jobs.out < at_once):
+            job = jobs.ready.popleft() if jobs.ready else next(waiting, None)
+            if job is None:
+                more = False
+            elif jobs.send(job):
                 yield job
-                continue
-            for question, places in job.spend(budget):
-                new = next(TICKETS)
-                out[new] = job, places, question
-                judge.submit(new, job.query, question)
-            if not job.out:
-                ready.append(job)
-        for ticket, answer in judge.poll() if out else ():
-            if ticket not in out:
-                continue  # it was asked by a drive that was given up
-            job, places, question = out.pop(ticket)
-            job.receive(places, question, answer)
-            if answer.status is Status.FAILED:
-                _fail(job, answer, on_error)
-            if not job.out and job.error:
-                yield job
-            elif not job.out:
-                ready.append(job)
-
-
-def _begin(waiting: Iterator[tuple[K, Asking[R]]], ready: deque[Job[K, R]]) -> bool:
-    """Make the next query ready; false when there is none."""
-    for query, strategy in waiting:
-        ready.append(Job(query, strategy))
-        return True
-    return False
+        if jobs.out:
+            yield from jobs.receive()
 
 
 def _fail(job: Job[K, R], answer: Answer, on_error: str) -> None:

@@ -46,6 +46,12 @@ class ScriptedEngine:
             ticket, request = self.out.pop(0)
             yield ticket, self.answered(request)
 
+    def wake(self):
+        pass
+
+    def cancel(self, tickets):
+        self.out = [(ticket, request) for ticket, request in self.out if ticket not in tickets]
+
     def close(self):
         self.out.clear()
 

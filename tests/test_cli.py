@@ -597,7 +597,7 @@ def test_rank_takes_stdin_json_lines_and_top_n(rerank, sky, monkeypatch):
     stdin(monkeypatch, lines.encode())
     _, out, _ = rerank("rank", "sky", "-", "--json")
     first, second, third = json.loads(out)
-    assert first == {"index": 1, "rank": 1, "score": 2.0,
+    assert first == {"index": 1, "rank": 1, "score": 2.0, "id": None, "probability": None,
                      "document": {"title": "sky", "text": "sky é"}}  # fmt: skip
     assert (second["index"], third["document"]) == (0, "plain")
 
@@ -643,7 +643,7 @@ def test_rank_with_a_score_that_cannot_be_read_is_done_with_7_and_valid_json(
         (["bad.jsonl"], 4, "bad.jsonl:2: not JSON"),
         (["textless.jsonl"], 4, "textless.jsonl:1: a JSON object needs a 'text'"),
         (["latin.txt"], 4, "latin.txt:1: not UTF-8"),
-        (["texts.txt", "--method", "nope"], 2, "no method 'nope'; there are: first-stage, scorer"),
+        (["texts.txt", "--method", "nope"], 2, "no method 'nope'; there are: auto, first-stage"),
         (["texts.txt", "--method", "first-stage"], 2, "method first-stage asks nothing"),
         (["texts.txt", "--engine", "nope"], 2, "no engine 'nope'; there are: auto, vllm, http"),
         (["texts.txt", "--engine", "scorer", "--base-url", "http://x/v1"], 2,

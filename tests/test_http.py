@@ -13,7 +13,7 @@ from math import fsum
 import pytest
 import tenacity
 
-from rerank.engines import LabelError, connection
+from rerank.engines import NOBODY, LabelError, connection
 from rerank.engines.http import HTTP
 from rerank.engines.journal import Journal
 from rerank.engines.tokens import Tokens
@@ -443,6 +443,33 @@ def test_closing_does_not_wait_for_what_is_out(serve):
     opened.close()
     assert list(opened.poll()) == []
     assert time.monotonic() - started < 2
+
+
+def test_what_is_cancelled_is_hung_up_and_its_place_is_free(serve):
+    server = serve(lambda _, body: time.sleep(5 * (body["max_tokens"] == 7)) or (200, saying()))
+    with engine(server.url, concurrency=2) as opened:
+        for ticket in range(4):
+            opened.submit(ticket, asking(want=Text(7)))
+        while len(server.asked) < 2:
+            time.sleep(0.01)
+        started = time.monotonic()
+        opened.cancel(range(4))
+        opened.submit("wanted", asking())
+        found = {}
+        while "wanted" not in found:
+            found.update(opened.poll())
+        assert found["wanted"].text == "Yes" and time.monotonic() - started < 2
+        opened.cancel(["wanted", "never asked"])
+
+
+def test_a_wait_ends_when_it_is_woken(serve):
+    server = serve(lambda *_: time.sleep(5) or (200, saying()))
+    with engine(server.url) as opened:
+        opened.submit(0, asking())
+        threading.Timer(0.05, opened.wake).start()
+        started = time.monotonic()
+        assert [ticket for ticket, _ in opened.poll()] == [NOBODY]
+        assert time.monotonic() - started < 2
 
 
 def test_with_nothing_out_there_is_nothing_to_wait_for():

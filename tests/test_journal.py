@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rerank.engines import NOBODY
 from rerank.engines.journal import Journal
 from rerank.errors import EngineError, InputError
 from rerank.records import Usage
@@ -75,6 +76,25 @@ def test_a_second_run_asks_nothing_and_hears_the_same(tmp_path):
     assert (second.asked, second.replayed, engine.seen) == (0, 250, [])
     assert heard[3] == Reply(text="said document 3", usage=Usage(11, 7, 3))
     second.close()
+
+
+def test_what_nobody_asks_for_any_more_is_cancelled_and_what_somebody_does_is_not(tmp_path):
+    engine = Fake()
+    engine.cancelled = []
+    engine.cancel = engine.cancelled.extend
+    journal = Journal(engine, tmp_path / "journal.db")
+    for ticket, text in enumerate(("shared", "shared", "alone")):
+        journal.submit(ticket, asking(text))
+    journal.cancel({0, 2})
+    assert len(engine.cancelled) == 1
+    found = {}
+    while 1 not in found:
+        found.update(journal.poll())
+    assert found.pop(1) == echo(asking("shared")) and {*found} <= {NOBODY}
+    journal.submit(3, asking("shared"))
+    journal.cancel([3])
+    assert journal.poll() == [] and journal.replayed == 2
+    journal.close()
 
 
 def test_every_field_of_a_reply_comes_back_as_it_was(tmp_path):

@@ -1,13 +1,17 @@
 """The library face: what goes in comes back in order, as the object that it was."""
 
+import asyncio
 import sqlite3
 import threading
+import warnings
+from types import SimpleNamespace
 
 import pytest
 from fakes import ScriptedEngine
 
 from rerank import EngineError, InputError, Reranker, UsageError
 from rerank.methods import METHODS
+from rerank.questions import Rate
 from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text
 
 DOCS = ["fish swim", "the sky is blue", "sky", "sky sky sky"]
@@ -195,6 +199,12 @@ def test_with_keep_a_failed_query_is_marked_and_as_it_was_and_others_are_reranke
         (["a", {"body": "b"}], "document 1"),
         ([{"text": 5}], "document 0"),
         ("one text", "the documents are one text; give a list"),
+        (None, "the documents are None; give a list"),
+        (({"text": str(i)} for i in range(3)), "the documents are a generator; give a list"),
+        ({"text": "a"}, "the documents are a dict; give a list"),
+        ({"a", "b"}, "the documents are a set; give a list"),
+        (b"text", "the documents are a bytes; give a list"),
+        (7, "the documents are a int; give a list"),
     ],
 )
 def test_what_is_no_document_is_named(opened, docs, says):
@@ -206,7 +216,7 @@ def test_what_is_no_document_is_named(opened, docs, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"method": "nope"}, "no method 'nope'; there are: first-stage, scorer"),
+        ({"method": "nope"}, "no method 'nope'; there are: auto, first-stage, scorer"),
         ({"method": "first-stage"}, "method first-stage asks nothing"),
         (
             {"method": "listwise", "options": {"windw": 3}},
@@ -220,6 +230,24 @@ def test_a_mistake_is_found_before_the_model_loads(opened, arguments, says):
     engines = opened(counted)
     with pytest.raises(UsageError, match=says):
         Reranker("any", **arguments)
+    assert engines == []
+
+
+@pytest.mark.parametrize("query", [None, 3, ["sky"], b"sky"])
+def test_a_query_that_is_no_text_is_refused(opened, query):
+    opened(counted)
+    with pytest.raises(InputError, match=r"the query is .*; give a text"):
+        Reranker("any", method="scorer").rerank(query, DOCS)
+
+
+def test_an_engine_that_is_no_server_takes_no_base_url(opened):
+    """It was loaded here instead, and the server never asked."""
+    engines = opened(counted)
+    for engine in ("vllm", "transformers", "scorer"):
+        with pytest.raises(UsageError, match=f"base_url is for engine http, not {engine}"):
+            Reranker("any", method="first", engine=engine, base_url="http://x/v1")
+    with pytest.raises(UsageError, match="engine http needs a base_url"):
+        Reranker("any", method="first", engine="http")
     assert engines == []
 
 
@@ -282,7 +310,165 @@ def test_an_estimate_asks_nothing(opened):
     assert (cost.queries, cost.calls, engine.requests) == (2, 12 + 2, [])
 
 
-def test_threads_take_turns_and_each_gets_its_own(opened):
+def test_a_ranking_says_what_its_scores_are_and_that_all_went_well(opened):
+    opened(counted)
+    ranking = Reranker("any", method="scorer").rerank("sky", DOCS)
+    assert (ranking.query, ranking.method, ranking.score_kind) == ("sky", "scorer", "logit")
+    assert (ranking.status, ranking.issues) == ("ok", ())
+    opened(reversed_list)
+    assert Reranker("any", method="full-ranking").rerank("q", DOCS).score_kind == "none"
+
+
+def test_what_went_wrong_stands_in_the_status_and_the_issues(opened):
+    opened(lambda r: Reply(scores=(float("nan") if "blue" in r.want.doc else 1.0,)))
+    partial = Reranker("any", method="scorer").rerank("q", DOCS)
+    assert partial.status == "partial"
+    assert [(i.kind, i.count, i.text) for i in partial.issues] == [
+        ("unreadable", 1, "1 of 4 replies say nothing")
+    ]
+    opened(broken)
+    failed = Reranker("any", method="scorer", on_error="keep").rerank("sky", DOCS)
+    assert failed.status == "fallback" and failed.issues[0].kind == "failed"
+    spent = Reranker("any", method="scorer", budget={"calls": 2}, on_error="keep")
+    stopped = spent.rerank("sky", ["a", "sky", "c"])
+    assert stopped.status == "partial" and stopped.issues[0].kind == "unasked"
+
+
+def test_ids_are_kept_and_never_made_up(opened):
+    opened(counted)
+    docs = [{"text": "sky sky", "id": 7}, {"text": "sky", "id": "x"}, {"text": "a"}, "b"]
+    assert Reranker("any", method="scorer").rerank("sky", docs).ids == ["7", "x", None, None]
+
+
+def test_objects_of_other_libraries_are_read_and_come_back(opened):
+    opened(counted)
+    docs = [
+        SimpleNamespace(page_content="sea", id="a"),
+        SimpleNamespace(content="sky sky", id="b"),
+        SimpleNamespace(text="sky", id=None),
+    ]
+    ranking = Reranker("any", method="scorer").rerank("sky", docs)
+    assert ranking.ids == ["b", None, "a"]
+    assert all(hit.document is docs[hit.index] for hit in ranking)
+
+
+def test_a_callers_own_documents_are_read_with_his_own_function(opened):
+    opened(counted)
+    reranker = Reranker("any", method="scorer", text=lambda pair: pair[1])
+    assert order(reranker.rerank("sky", [("a", "sea"), ("b", "sky")])) == [1, 0]
+    with pytest.raises(InputError, match="document 0 is a tuple; its `text` gives no text"):
+        Reranker("any", method="scorer", text=lambda pair: None).rerank("sky", [("a", "sea")])
+
+
+def by_length(docs):
+    """A strategy of a user's own."""
+    rated = yield [Rate(doc) for doc in docs]
+    return [doc for _, doc in sorted(zip(rated, docs, strict=True), key=lambda p: -p[0])]
+
+
+def divides(docs):
+    yield [Rate(docs[0])]
+    return [docs[1 // 0]]
+
+
+def yields_no_list(docs):
+    yield Rate(docs[0])
+
+
+def returns_at_once(docs):
+    return list(docs)
+
+
+def test_a_strategy_of_ones_own_needs_a_prompt_and_no_method(opened):
+    opened(counted)
+    own = Reranker("any", strategy="test_reranker:by_length", prompt="pointwise/score")
+    assert order(own.rerank("sky", DOCS)) == [3, 1, 2, 0]
+    assert own.method == "test_reranker:by_length"
+    with pytest.raises(UsageError, match="needs a prompt"):
+        Reranker("any", strategy="test_reranker:by_length")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("divides", r"strategy test_reranker:divides: ZeroDivisionError: .* \(line \d+ of .*"),
+        ("yields_no_list", "strategy test_reranker:yields_no_list yields Rate"),
+        ("returns_at_once", "strategy test_reranker:returns_at_once is not a generator"),
+    ],
+)
+def test_a_mistake_in_somebodys_own_strategy_is_one_line_with_its_name(opened, name, says):
+    opened(counted)
+    own = Reranker("any", strategy=f"test_reranker:{name}", prompt="pointwise/score")
+    with pytest.raises(UsageError, match=says) as mistake:
+        own.rerank("sky", DOCS)
+    assert "\n" not in str(mistake.value)
+
+
+def test_a_method_that_cannot_carry_top_n_warns(opened):
+    opened(reversed_list)
+    reranker = Reranker("any", method="listwise", options={"window": 4, "stride": 2})
+    with pytest.warns(UserWarning, match="method listwise: windows of 4 .* not 5") as caught:
+        reranker.rerank("q", [str(i) for i in range(9)], top_n=5)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reranker.rerank("q", [str(i) for i in range(9)], top_n=2)
+
+
+def test_progress_is_told_after_each_query(opened):
+    opened(counted)
+    told = []
+    batch = [("sky", DOCS)] * 3
+    Reranker("any", method="scorer").rerank_many(batch, on_progress=lambda *at: told.append(at))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_calls_inside_a_running_loop_work_as_in_a_notebook(opened):
+    opened(counted)
+    reranker = Reranker("any", method="scorer")
+
+    async def cell():
+        return order(reranker.rerank("sky", DOCS)), order(await reranker.arerank("sky", DOCS, 2))
+
+    assert asyncio.run(cell()) == ([3, 1, 2, 0], [3, 1])
+    assert asyncio.run(cell()) == ([3, 1, 2, 0], [3, 1])
+
+
+def test_a_stream_gives_each_ranking_once_with_its_place(opened):
+    opened(counted, at_once=1, seed=1)
+
+    async def streamed():
+        async with Reranker("any", method="scorer") as reranker:
+            batch = [("sky", ["x"] * n + ["sky"]) for n in (5, 0, 3)]
+            return {place: order(ranking)[0] async for place, ranking in reranker.astream(batch)}
+
+    assert asyncio.run(streamed()) == {0: 5, 1: 0, 2: 3}
+
+
+def test_tasks_share_the_model(opened):
+    """Three queries, each of one wave: one poll answers all of them."""
+    engines = opened(counted)
+
+    async def together():
+        async with Reranker("any", method="scorer") as reranker:
+            tasks = [reranker.arerank("sky", DOCS) for _ in range(20)]
+            return await asyncio.gather(*tasks)
+
+    assert [order(ranking) for ranking in asyncio.run(together())] == [[3, 1, 2, 0]] * 20
+    assert len(engines[0][-1].requests) == 80
+
+
+def test_a_closed_reranker_says_so(opened):
+    opened(counted)
+    reranker = Reranker("any", method="scorer")
+    reranker.rerank("sky", DOCS)
+    reranker.close()
+    reranker.close()
+    with pytest.raises(UsageError, match="this reranker is closed"):
+        reranker.rerank("sky", DOCS)
+
+
+def test_many_threads_at_once_each_get_their_own(opened):
     opened(counted, at_once=1)
     reranker, found = Reranker("any", method="scorer"), {}
 

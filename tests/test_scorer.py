@@ -397,3 +397,13 @@ def test_without_the_extra_the_line_that_installs_it_is_given(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"pip install 'rerank-pipeline\[transformers\]'"):
         Scorer("all-MiniLM-L6-v2")
+
+
+def test_a_pair_that_is_cancelled_is_not_computed(packaged):
+    for ticket in range(5):
+        packaged.submit(ticket, pair("sea", "wave " * (ticket + 1)))
+    packaged.cancel([0, 2, 4, "unknown"])
+    found = set()
+    while batch := dict(packaged.poll()):
+        found |= {*batch}
+    assert found == {1, 3}

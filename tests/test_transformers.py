@@ -513,3 +513,11 @@ def test_the_two_sides_of_an_encoder_decoder_do_not_share_its_length(t5):
     assert [reply.overflow for reply in found] == [0, 0, 2]
     [cut] = replies(Transformers(str(folder), max_model_len=4), [raw(T5_PROMPTS[0], wants[0])])
     assert cut.overflow == length - 4
+
+
+def test_what_is_cancelled_is_not_computed(engine):
+    for ticket in range(6):
+        engine.submit(ticket, raw(f"text {ticket}", Labels(("A", "B"))))
+    engine.cancel(set(range(5)))
+    found = dict(engine.poll())
+    assert [*found] == [5] and engine.poll() == []

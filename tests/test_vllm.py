@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 import tiny
 
-from rerank.engines import LabelError
+from rerank.engines import NOBODY, LabelError
 from rerank.engines.vllm import VLLM, _wake_on_death
 from rerank.errors import EngineError, MissingExtra, UsageError
-from rerank.wants import Labels, Likelihood, Message, Pair, Request, Text
+from rerank.wants import Labels, Likelihood, Message, Pair, Reply, Request, Text
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
 LIMIT = 1024
@@ -62,6 +62,19 @@ def replies(engine, requests):
         assert finished
         found.update(finished)
     return [found[ticket] for ticket in range(len(requests))]
+
+
+@runs_vllm
+def test_what_is_cancelled_is_written_no_further_and_a_wait_ends_when_it_is_woken(engine):
+    for ticket in range(3):
+        engine.submit(ticket, chat(Text(700), f"write {ticket}"))
+    engine.wake()
+    assert engine.poll() == [(NOBODY, Reply())]
+    engine.cancel({0, 2})
+    engine.submit("short", chat(Text(1)))
+    assert [ticket for ticket, _ in engine.poll()] == ["short"]
+    engine.cancel([1])
+    assert engine.poll() == [] and not engine._engine.has_unfinished_requests()
 
 
 def ids(model, request):

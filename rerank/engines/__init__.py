@@ -1,11 +1,14 @@
 """What completes text, scores labels and scores pairs. An engine knows nothing of ranking."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Protocol
 
 from rerank.errors import EngineError
 from rerank.passages import Cut
 from rerank.wants import Reply, Request, Want
+
+NOBODY = "nobody"
+"""The ticket of a reply that answers no request: it only ends a wait."""
 
 
 class LabelError(EngineError):
@@ -39,8 +42,17 @@ class Engine(Protocol):
         """Take one request; its reply comes back under `ticket`. Returns at once."""
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
-        """Wait until something is finished; return whatever is. With nothing out: nothing."""
+        """Wait until something is finished; return whatever is. With nothing out: nothing.
+
+        A reply to `NOBODY`, or to what was cancelled, may be among it.
+        """
         ...
+
+    def wake(self) -> None:
+        """From any thread: let a poll that waits for long return now, with a reply to `NOBODY`."""
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        """Spend no more on these requests; who cancels reads no reply to them."""
 
     def close(self) -> None:
         """Let go of the model, the connection, the file."""

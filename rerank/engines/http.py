@@ -7,9 +7,11 @@ server can be trusted with is served.py's, who of several is asked is fleet.py's
 import asyncio
 import queue
 import threading
-from collections.abc import Coroutine, Hashable, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Hashable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
+from rerank.engines import NOBODY
 from rerank.engines.connection import Server
 from rerank.engines.fleet import Fleet
 from rerank.engines.openai import Failed, Wire
@@ -58,7 +60,7 @@ class HTTP:
         self._fleet = Fleet([Served(wire, server) for server in self._servers], concurrency)
         self._done: queue.SimpleQueue[tuple[Hashable, Reply | Exception]] = queue.SimpleQueue()
         self._out = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Hashable, asyncio.Task[None]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -71,11 +73,18 @@ class HTTP:
         finished: list[tuple[Hashable, Reply]] = []
         while self._out and not (finished and self._done.empty()):
             ticket, reply = self._done.get()
-            self._out -= 1
+            self._out -= ticket is not NOBODY
             if isinstance(reply, Exception):
                 raise reply
             finished.append((ticket, reply))
         return finished
+
+    def wake(self) -> None:
+        self._done.put((NOBODY, Reply()))
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        """Hang up, so that the server stops writing."""
+        self._loop.call_soon_threadsafe(self._hang_up, tuple(tickets))
 
     def check(self, request: Request) -> None:
         """Ask each server a request of this form; `EngineError` says what stands in the way."""
@@ -106,8 +115,18 @@ class HTTP:
 
     def _start(self, ticket: Hashable, request: Request) -> None:
         task = self._loop.create_task(self._finish(ticket, request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[ticket] = task
+        task.add_done_callback(partial(self._ended, ticket))
+
+    def _ended(self, ticket: Hashable, task: asyncio.Task[None]) -> None:
+        del self._tasks[ticket]
+        if task.cancelled():
+            self._done.put((ticket, Reply(error="cancelled")))
+
+    def _hang_up(self, tickets: Iterable[Hashable]) -> None:
+        for ticket in tickets:
+            if ticket in self._tasks:
+                self._tasks[ticket].cancel()
 
     async def _finish(self, ticket: Hashable, request: Request) -> None:
         try:

@@ -7,13 +7,13 @@ it is handed over; errors and overflows are asked again. It opens with any SQLit
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rerank.engines import Engine
+from rerank.engines import NOBODY, Engine
 from rerank.errors import InputError
 from rerank.records import Usage
 from rerank.wants import Reply, Request
@@ -35,6 +35,7 @@ class Journal:
         self.engine, self.path = engine, path
         self.name, self.wants = engine.name, engine.wants
         self.special_tokens, self.cut = engine.special_tokens, engine.cut
+        self.score_kind = getattr(engine, "score_kind", "logit")
         self.asked = self.replayed = 0
         self._known: list[tuple[Hashable, Reply]] = []
         self._out: dict[str, tuple[str, list[Hashable]]] = {}
@@ -63,10 +64,25 @@ class Journal:
         if self._known:
             known, self._known = self._known, []
             return known
-        finished = [(str(key), reply) for key, reply in self.engine.poll()]
+        replies = [(str(key), reply) for key, reply in self.engine.poll()]
+        finished = [(key, reply) for key, reply in replies if key in self._out]
+        if replies and not finished:
+            return [(NOBODY, Reply())]
         asked = {key: self._out.pop(key) for key, _ in finished}
         self._remember([(key, asked[key][0], reply) for key, reply in finished])
         return [(ticket, reply) for key, reply in finished for ticket in asked[key][1]]
+
+    def wake(self) -> None:
+        self.engine.wake()
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        """Forget who asked; what nobody asks for any more is cancelled."""
+        self._known = [known for known in self._known if known[0] not in tickets]
+        for key, (_, askers) in [*self._out.items()]:
+            askers[:] = [ticket for ticket in askers if ticket not in tickets]
+            if not askers:
+                del self._out[key]
+                self.engine.cancel({key})
 
     def close(self) -> None:
         self.engine.close()

@@ -6,7 +6,7 @@ computes one batch of them; a score differs with its batch by rounding alone.
 
 import json
 from bisect import insort
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from rerank.engines.checkpoints import Files
@@ -90,6 +90,12 @@ class Scorer:
             (asked.ticket, asked.reply(score, cached))
             for asked, (score, cached) in zip(batch, scored, strict=True)
         ]
+
+    def wake(self) -> None:
+        """A poll is one batch, and soon over."""
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        self._queue = [asked for asked in self._queue if asked.ticket not in tickets]
 
     def close(self) -> None:
         """Let go of the model; what is unfinished is forgotten."""

@@ -6,7 +6,7 @@ chance is drawn row by row, so a reply differs with its batch by rounding alone.
 
 import json
 from bisect import insort
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -86,6 +86,12 @@ class Transformers:
         with self._model.computing():
             replies = self._replies(batch)
         return [(asked.ticket, reply) for asked, reply in zip(batch, replies, strict=True)]
+
+    def wake(self) -> None:
+        """A poll is one batch, and soon over."""
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        self._queue = [asked for asked in self._queue if asked.ticket not in tickets]
 
     def close(self) -> None:
         """Let go of the model; what is unfinished is forgotten."""

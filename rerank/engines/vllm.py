@@ -11,7 +11,7 @@ Whatever names vllm stands below the line; all of it is the same in 0.26 (CUDA) 
 import json
 import os
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields
 from functools import lru_cache, partial
@@ -20,7 +20,7 @@ from math import fsum, isfinite, nan
 from threading import Thread
 from typing import Any, TypeAlias
 
-from rerank.engines import beside_numba, folders
+from rerank.engines import NOBODY, beside_numba, folders
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError, extra
 from rerank.records import Usage
@@ -68,6 +68,7 @@ class VLLM:
         self._numbers = count()
         self._out: dict[str, tuple[Hashable, Reader]] = {}
         self._ready: list[tuple[Hashable, Reply]] = []
+        self._woken = False
 
     def check(self, request: Request) -> None:
         """Raise `EngineError` where this model cannot answer a request of this form exactly."""
@@ -94,9 +95,18 @@ class VLLM:
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         """Step until something is finished; `EngineError` where vLLM died."""
         ready, self._ready = self._ready, []
-        while self._out and not ready:
+        while self._out and not ready and not self._woken:
             ready = self._step()
-        return ready
+        woken, self._woken = self._woken, False
+        return ready or [(NOBODY, Reply())] * woken
+
+    def wake(self) -> None:
+        self._woken = True
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        gone = [number for number, (ticket, _) in self._out.items() if ticket in tickets]
+        self._engine.abort_request(gone)
+        self._out = {n: asked for n, asked in self._out.items() if n not in gone}
 
     def close(self) -> None:
         """Stop vLLM, whatever it is at, and free its memory."""
@@ -111,7 +121,7 @@ class VLLM:
             outputs = self._engine.step()
         except Exception as failure:
             raise EngineError(f"vLLM stopped: {_line(failure)}") from failure
-        finished = [(self._out.pop(output.request_id), output) for output in outputs]
+        finished = [(self._out.pop(o.request_id), o) for o in outputs if o.request_id in self._out]
         return [(ticket, _reply(output, read)) for (ticket, read), output in finished]
 
     def _task(self, request: Request) -> Task:
