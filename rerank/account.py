@@ -7,6 +7,7 @@ from typing import Any
 
 from rerank.records import Doc, Query, Status, Usage
 from rerank.scheduler import Job
+from rerank.stopwatch import STAGES
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Account:
     failed: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
     replayed: int = 0
+    stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
     def count(self, job: Job[Query, list[Doc]]) -> None:
         """Count one finished query."""
@@ -57,14 +59,17 @@ class Account:
             self.failed + other.failed,
             self.seconds + other.seconds,
             self.replayed + other.replayed,
+            {name: self.stages[name] + other.stages[name] for name in STAGES},
         )
 
     def summary(self) -> dict[str, Any]:
         """As result.json has it: `rounds` is a query's mean, `memo` what was not asked twice.
 
         `unasked` is what was beyond the budget of the `stopped_queries`. Where the journal answered
-        calls, `replayed`, the seconds are not what the run takes.
+        calls, `replayed`, the seconds are not what the run takes. `stages` are those of the
+        stopwatch; what they lack of the seconds is the strategies' and the scheduler's.
         """
+        tokens = self.usage.prompt_tokens + self.usage.completion_tokens
         return {
             "queries": len(self.rounds),
             "questions": self.questions,
@@ -83,5 +88,7 @@ class Account:
             "words_cut": self.cut,
             "failed_queries": sorted(self.failed, key=lambda failed: failed["query"]),
             "seconds": round(self.seconds, 3),
+            "stages": {name: round(spent, 3) for name, spent in self.stages.items()},
             "queries_per_second": round(len(self.rounds) / self.seconds, 3) if self.seconds else 0,
+            "tokens_per_second": round(tokens / self.seconds, 1) if self.seconds else 0,
         }

@@ -6,8 +6,7 @@ that failed or could not be read.
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,14 +15,13 @@ import typer
 from rerank import printing
 from rerank.commands_bias import bias
 from rerank.commands_compare import compare
+from rerank.commands_run import run
 from rerank.commands_verify import verify
-from rerank.errors import EngineError, InputError, RerankError, UsageError
+from rerank.errors import DONE_WITH_FAILURES, InputError, RerankError, UsageError
 
 if TYPE_CHECKING:
-    from rerank.recipes import Recipe
+    pass
 
-DONE_WITH_FAILURES = 7
-STOPPED = 130  # as shells have it for Ctrl-C
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,55 +74,6 @@ def about(
     """Rerank search results with language models, and measure what it gained."""
 
 
-@app.command()
-def run(
-    recipes: Annotated[
-        list[Path], typer.Argument(help="Recipes, or folders with one.", metavar="RECIPE")
-    ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a key, as in options.k=5.", metavar="KEY=VALUE"),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N queries.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what it would cost; load no model.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write each run to OUT/NAME, not beside its recipe.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Retrieve, rerank, write the run and score it; the same command again resumes."""
-    from rerank import pipeline
-    from rerank.leaderboard import summary
-
-    sys.path.append(str(Path.cwd()))  # for a strategy of the user's own, `module:function`
-    changes = [*(changes or []), *([f"limit={limit}"] if limit else [])]
-    plans = _plans(recipes, out, changes)
-    if dry_run:
-        costs = {}
-        for folder, (path, recipe) in plans.items():
-            with _naming(path, UsageError):
-                costs[str(folder)] = pipeline.plan(recipe)
-        printing.costs(costs, as_json)
-        return
-    results, key = {}, os.environ.get("OPENAI_API_KEY")
-    for folder, (path, recipe) in plans.items():
-        with (
-            _stoppable(),
-            _naming(path, UsageError, EngineError),
-            printing.progress() as progress,
-        ):
-            results[str(folder)] = pipeline.run(recipe, folder, key, progress)
-    printing.show(results if as_json else summary(results))
-    bad = [
-        printing.failures(folder, cost["answers"], len(cost["failed_queries"]))
-        for folder, cost in ((folder, result["cost"]) for folder, result in results.items())
-    ]
-    if any(bad):
-        raise typer.Exit(DONE_WITH_FAILURES)
-
-
 @app.command("eval")
 def evaluate(
     run_files: Annotated[list[Path], typer.Argument(help="TREC runs, .gz too.", metavar="RUN")],
@@ -150,6 +99,7 @@ def evaluate(
     printing.scores(scores, per_query, as_json)
 
 
+app.command()(run)
 app.command()(compare)
 app.command()(verify)
 app.command()(bias)
@@ -262,58 +212,6 @@ def doctor(
         printing.show(found)
     elif model:
         printing.show(verdicts(model, found["labels"]))
-
-
-def _plans(
-    paths: Sequence[Path], out: Path | None, changes: Sequence[str]
-) -> dict[Path, tuple[Path, "Recipe"]]:
-    """Each run folder's recipe, where it stands, once all are known to be able to work."""
-    from rerank import pipeline
-    from rerank.cost import warnings
-    from rerank.recipes import read_recipe
-
-    plans: dict[Path, tuple[Path, Recipe]] = {}
-    for path in map(_recipe, paths):
-        recipe = read_recipe(path, changes)
-        with _naming(path, RerankError):
-            depth = pipeline.check(recipe).depth
-        for warning in warnings(recipe.row, depth):
-            printing.say(f"{path}: {warning}")
-        if (folder := _folder(path, out)) in plans:
-            raise UsageError(f"{path} and {plans[folder][0]} would both be written to {folder}")
-        plans[folder] = path, recipe
-    return plans
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Where Ctrl-C loses nothing: what was answered is in the journal."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        printing.say("stopped; the same command goes on from here")
-        raise typer.Exit(STOPPED) from None
-
-
-@contextmanager
-def _naming(recipe: Path, *kinds: type[RerankError]) -> Iterator[None]:
-    """Say in which recipe a mistake is that names no file itself."""
-    try:
-        yield
-    except kinds as error:
-        raise type(error)(f"{recipe}: {error}") from None
-
-
-def _recipe(path: Path) -> Path:
-    return path / "recipe.toml" if path.is_dir() else path
-
-
-def _folder(recipe: Path, out: Path | None) -> Path:
-    """Where a recipe's run goes, or a folder of its name in `out`."""
-    from rerank.runs import folder_of
-
-    named = folder_of(recipe)
-    return out / named.resolve().name if out else named
 
 
 def _documents(file: str) -> list[Any]:

@@ -8,6 +8,9 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+DONE_WITH_FAILURES = 7
+STOPPED = 130  # as shells have it for Ctrl-C
+
 
 class RerankError(Exception):
     """A mistake that can be explained in one line."""

@@ -17,6 +17,7 @@ from rerank.errors import EngineError
 from rerank.prompts import Prompt, Wording, forms
 from rerank.questions import Compare, Order, Pick, Question, Rate
 from rerank.records import Answer, Query, Status, Usage
+from rerank.stopwatch import stage
 from rerank.wants import Reply, Request
 
 BYTES_A_TOKEN = 4
@@ -141,25 +142,29 @@ class LLMJudge:
 
     def submit(self, ticket: Hashable, query: Query, question: Question[Any]) -> None:
         """Word the question and send it off."""
-        wording = self.prompt.wording(query, question)
+        with stage("prompt"):
+            wording = self.prompt.wording(query, question)
         self._asked[ticket] = _Asked(query, question, wording, wording.request)
-        self.engine.submit(ticket, wording.request)
+        with stage("submit"):
+            self.engine.submit(ticket, wording.request)
 
     def poll(self) -> Iterable[tuple[Hashable, Answer]]:
         """Answers to whatever the engine has finished; what is too long or not all is asked on.
 
         Raises EngineError for an engine that has nothing to say to what it was asked.
         """
-        replies = list(self.engine.poll())
+        with stage("wait"):
+            replies = list(self.engine.poll())
         if self._asked and not replies:
             raise EngineError(
                 f"engine {self.engine.name} gave no reply to {len(self._asked)} requests"
             )
-        return [
-            (ticket, self._answer(self._asked.pop(ticket), reply))
-            for ticket, reply in replies
-            if ticket in self._asked and not self._asked_on(ticket, reply)
-        ]
+        with stage("read"):
+            return [
+                (ticket, self._answer(self._asked.pop(ticket), reply))
+                for ticket, reply in replies
+                if ticket in self._asked and not self._asked_on(ticket, reply)
+            ]
 
     def wake(self) -> None:
         """From any thread: let a poll that waits for long return now."""
@@ -201,14 +206,16 @@ class LLMJudge:
             return False
         fewer = ceil(reply.overflow * BYTES_A_TOKEN * total / asked.wording.size)
         limit = _limit(words, total - min(fewer, ceil(total / 2)))
-        asked.wording = self.prompt.wording(asked.query, asked.question, limit)
+        with stage("prompt"):
+            asked.wording = self.prompt.wording(asked.query, asked.question, limit)
         self._send(ticket, asked, asked.wording.request, reply)
         return True
 
     def _send(self, ticket: Hashable, asked: _Asked, request: Request, reply: Reply) -> None:
         asked.request = request
         asked.usage += reply.usage
-        self.engine.submit(ticket, request)
+        with stage("submit"):
+            self.engine.submit(ticket, request)
 
 
 def _limit(words: Sequence[int], left: int) -> int:

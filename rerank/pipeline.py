@@ -26,6 +26,7 @@ from rerank.prompts import Prompt
 from rerank.recipes import Recipe, Suite
 from rerank.records import Doc, Query, Run
 from rerank.scheduler import Budget, Judge, drive
+from rerank.stopwatch import spent
 from rerank.tasks import Task, load_tasks, suite_of
 
 Progress = Callable[[str, int, int], None]
@@ -123,7 +124,7 @@ def rerank_task(
     recipe: Recipe, task: Task, judge: Judge[Query], progress: Progress = lambda *_: None
 ) -> Reranked:
     """Rerank the queries of one dataset; a query that failed keeps its first-stage order."""
-    account, rankings, begun = Account(), {}, time.perf_counter()
+    account, rankings, begun, before = Account(), {}, time.perf_counter(), spent()
     replayed = _replayed(judge)
     for job in drive(
         ((query, asking(recipe.row, docs)) for query, docs in task.candidates.items()),
@@ -138,6 +139,7 @@ def rerank_task(
         account.count(job)
         progress(task.name, len(rankings), len(task.candidates))
     account.seconds = time.perf_counter() - begun
+    account.stages = {name: now - before[name] for name, now in spent().items()}
     account.replayed = _replayed(judge) - replayed
     return Reranked(runs.ranked_run(rankings), account)
 

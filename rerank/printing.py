@@ -119,6 +119,18 @@ def failures(where: str, answers: Mapping[str, int], kept: int = 0) -> bool:
     return bool(failed or unreadable)
 
 
+def profile(costs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Where the seconds of each run went; `rest` is the strategies' and the scheduler's."""
+    stages = list(next(iter(costs.values()))["stages"])
+    rows = [["run", "seconds", *stages, "rest", "queries/s", "tokens/s"]]
+    for run, cost in costs.items():
+        spent = [cost["stages"][name] for name in stages]
+        rest = max(0.0, cost["seconds"] - sum(spent))
+        rates = f"{cost['queries_per_second']:,.2f}", f"{cost['tokens_per_second']:,.0f}"
+        rows.append([run, *(f"{s:,.2f}" for s in (cost["seconds"], *spent, rest)), *rates])
+    show(markdown(rows))
+
+
 def ranking(hits: "Ranking", as_json: bool) -> None:
     """A line for each document: rank, score, and the document as it was given."""
     if as_json:

@@ -3,6 +3,9 @@
 from rerank.account import Account
 from rerank.records import Query, Status, Usage
 from rerank.scheduler import Job
+from rerank.stopwatch import STAGES
+
+NOTHING = dict.fromkeys(STAGES, 0.0)
 
 
 def job(query, **counts):
@@ -44,8 +47,15 @@ def test_an_account_sums_what_queries_cost_and_averages_their_rounds():
         "words_cut": 70,
         "failed_queries": [],
         "seconds": 4.0,
+        "stages": dict.fromkeys(STAGES, 0.0),
         "queries_per_second": 0.5,
+        "tokens_per_second": 4.5,
     }
+
+
+def test_stages_of_two_datasets_are_added():
+    both = Account(stages={**NOTHING, "wait": 1.0}) + Account(stages={**NOTHING, "wait": 0.5})
+    assert both.summary()["stages"] == {**NOTHING, "wait": 1.5}
 
 
 def test_nothing_counted_is_nothing_and_no_division_by_zero():

@@ -15,6 +15,7 @@ from small import DOCS, QUERIES, beir
 
 from rerank import cli
 from rerank.runs import read_scores
+from rerank.stopwatch import STAGES
 from rerank.wants import Reply
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -921,3 +922,13 @@ def test_the_split_of_one_dataset_may_be_named(rerank, small):
     (small / "qrels" / "dev.tsv").write_text("".join(test.read_text().splitlines(True)[:5]))
     _, out, _ = rerank("run", recipe(f'{ORACLE}split = "dev"\n'), "--json")
     assert json.loads(out)["mine"]["cost"]["queries"] == 1
+
+
+def test_profile_says_where_the_seconds_went(rerank, small, monkeypatch):
+    engines(monkeypatch, by_length)
+    code, out, _ = rerank("run", recipe(SCORER), "--profile")
+    [row] = rows(out[out.index("| run  | seconds") :])
+    spent = [float(row[name]) for name in ("prompt", "journal", "submit", "wait", "read", "rest")]
+    assert code == 0 and sum(spent) <= float(row["seconds"]) + 0.1
+    cost = json.loads(Path("mine/result.json").read_text())["cost"]
+    assert set(cost["stages"]) == set(STAGES)

@@ -133,5 +133,5 @@ def test_a_collection_that_cannot_be_fetched_is_one_line(register):
 
 def test_without_ir_datasets_the_line_that_installs_it_is_given(monkeypatch):
     monkeypatch.setitem(sys.modules, "ir_datasets", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'rerank-pipeline\[eval\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install .*\[eval\]'"):
         load("irds:beir/scifact/test")

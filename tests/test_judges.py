@@ -298,7 +298,7 @@ def by_tokens(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(
         'asks = "Order"\nsource = "s"\nreads = "permutation"\nlabels = "numbers"\ntokens = 4\n'
-        "user = '{% for doc in docs %}{{ doc.content }} {% endfor %}'"
+        "system = '{{ query }}'\nuser = '{% for doc in docs %}{{ doc.content }} {% endfor %}'"
     )
 
     def judge(cut, **options):
@@ -313,7 +313,7 @@ def test_passages_are_cut_at_the_models_own_tokens_and_counted_in_them(by_tokens
     judge, engine = by_tokens(fives)
     judge.check(2)
     [answer] = told(judge, Order((Doc("1", "x" * 33), Doc("2", "y" * 20), Doc("3", "z"))))
-    assert engine.requests[0].messages[0].content.split() == ["x" * 20, "y" * 20, "z"]
+    assert engine.requests[0].messages[-1].content.split() == ["x" * 20, "y" * 20, "z"]
     assert (answer.truncated, answer.cut) == (1, 3)
 
 

@@ -433,4 +433,4 @@ try:
 except MissingExtra as missing:
     print(missing)
 """
-    assert "rerank-pipeline[eval]" in python(code)
+    assert "[eval]'" in python(code)

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RERANKED = [name for name in METHODS if name != "first-stage"]
 APPROXIMATE = {"tdpart", "tourrank", "jointrank", "grouprank", "acurank", "active"}
 EXACT = [name for name in RERANKED if name not in APPROXIMATE]
-TIMES = {"seconds", "queries_per_second"}
+TIMES = {"seconds", "stages", "queries_per_second", "tokens_per_second"}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from small import beir
 
 from rerank import cli, evidence, pipeline, runs
-from rerank.errors import InputError
+from rerank.errors import InputError, installing
 from rerank.recipes import read_recipe
 from rerank.records import Doc, Query
 from rerank.verify import verify
@@ -248,5 +248,5 @@ def test_without_pyarrow_a_run_is_made_all_the_same_and_says_what_it_lacks(monke
     folder = made("plain", ORACLE)
     assert not (folder / runs.SCORES).exists()
     assert json.loads((folder / "result.json").read_text())["scores"] is None
-    assert "no scores.parquet; run: pip install 'rerank-pipeline[eval]'" in caplog.text
+    assert f"no scores.parquet; {installing('eval')}" in caplog.text
     assert verify(folder) == []

@@ -366,7 +366,7 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path):
 
 def test_without_vllm_the_line_that_installs_it_is_given(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'rerank-pipeline\[vllm\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install .*\[vllm\]'"):
         VLLM("tiny")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from rerank.engines import NOBODY, Engine
 from rerank.errors import InputError
 from rerank.records import Usage
+from rerank.stopwatch import stage
 from rerank.wants import Reply, Request
 
 OURS = 0x72726E6B  # "rrnk": SQLite's application_id of a journal
@@ -46,12 +47,14 @@ class Journal:
 
     def submit(self, ticket: Hashable, request: Request) -> None:
         """Take a request; `InputError` where the journal itself cannot be read."""
-        spelled = _spelled(request)
-        key = hashlib.sha256(f"{_json(self.name)} {spelled}".encode()).hexdigest()
+        with stage("journal"):
+            spelled = _spelled(request)
+            key = hashlib.sha256(f"{_json(self.name)} {spelled}".encode()).hexdigest()
+            reply = None if key in self._out else self._remembered(key)
         if key in self._out:
             self._out[key][1].append(ticket)
             self.replayed += 1
-        elif (reply := self._remembered(key)) is not None:
+        elif reply is not None:
             self._known.append((ticket, reply))
             self.replayed += 1
         else:
@@ -69,7 +72,8 @@ class Journal:
         if replies and not finished:
             return [(NOBODY, Reply())]
         asked = {key: self._out.pop(key) for key, _ in finished}
-        self._remember([(key, asked[key][0], reply) for key, reply in finished])
+        with stage("journal"):
+            self._remember([(key, asked[key][0], reply) for key, reply in finished])
         return [(ticket, reply) for key, reply in finished for ticket in asked[key][1]]
 
     def wake(self) -> None:

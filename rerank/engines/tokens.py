@@ -12,6 +12,7 @@ from typing import Any
 from rerank.engines import LabelError
 from rerank.engines.assembly import Assembly
 from rerank.errors import EngineError
+from rerank.stopwatch import stage
 from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 MARK = "\ue000rerank\ue000"
@@ -72,15 +73,19 @@ class Tokens:
         allows it; the ids are the same. That is looked at for the first requests, and where a
         tokenizer ever proves otherwise, all are tokenised whole from then on.
         """
-        parts = self._parts(request) if request.chat and request.seams and self._trusted else []
-        if not parts:
-            return self._encode(self.text(request), not request.chat)
-        ids = self._assembly.ids(parts)
-        if self._looked_at < LOOKS:
-            self._looked_at += 1
-            whole = self._encode(self.text(request), False)
-            self._trusted, ids = ids == whole, whole
-        return ids
+        with stage("tokenise"):
+            parts = self._parts(request) if request.chat and request.seams and self._trusted else []
+            if not parts:
+                return self._encode(self.text(request), not request.chat)
+            ids = self._assembly.ids(parts)
+            return self._looked(request, ids) if self._looked_at < LOOKS else ids
+
+    def _looked(self, request: Request, ids: list[int]) -> list[int]:
+        """The ids of the whole prompt; parts are trusted while theirs are the same."""
+        self._looked_at += 1
+        whole = self._encode(self.text(request), False)
+        self._trusted = ids == whole
+        return whole
 
     def _parts(self, request: Request) -> list[str]:
         """The prompt cut at its seams and around its messages; empty where that cannot be."""
@@ -126,12 +131,14 @@ class Tokens:
         """
         want = request.want
         assert isinstance(want, Labels | Logits)
-        parts = self._parts(request) if request.chat and request.seams else []
-        tail = parts[-1] if parts and len(parts[-1]) >= 16 else self.text(request)
-        key = (tail[-16:], want.labels)
-        if key not in self._labels:
-            self._labels[key] = self._verified(self.text(request), want.labels, not request.chat)
-        return self._labels[key]
+        with stage("tokenise"):
+            parts = self._parts(request) if request.chat and request.seams else []
+            tail = parts[-1] if parts and len(parts[-1]) >= 16 else self.text(request)
+            key = (tail[-16:], want.labels)
+            if key not in self._labels:
+                text = self.text(request)
+                self._labels[key] = self._verified(text, want.labels, not request.chat)
+            return self._labels[key]
 
     def continued(self, request: Request) -> tuple[list[int], int]:
         """The prompt and the continuation after it as one list of ids, and where the second starts.

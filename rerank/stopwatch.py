@@ -1,0 +1,50 @@
+"""Where a thread's seconds go, by stage. A stage inside another counts for itself alone.
+
+Stages: `prompt` words a question, `journal` looks replies up and keeps them, `tokenise` spells a
+prompt, `submit` hands it over, `wait` is the engine's own time, `read` makes an answer of a reply.
+What is in none of them is the strategies' and the scheduler's.
+"""
+
+import threading
+from time import perf_counter
+
+STAGES = ("prompt", "journal", "tokenise", "submit", "wait", "read")
+
+
+class _Spent(threading.local):
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.inside: list[str] = []
+        self.since = 0.0
+
+    def turn(self) -> None:
+        """Charge the time since the last turn to the innermost stage."""
+        now = perf_counter()
+        if self.inside:
+            self.seconds[self.inside[-1]] += now - self.since
+        self.since = now
+
+
+_SPENT = _Spent()
+
+
+class stage:
+    """A block of this stage."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        _SPENT.turn()
+        _SPENT.inside.append(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        _SPENT.turn()
+        _SPENT.inside.pop()
+
+
+def spent() -> dict[str, float]:
+    """Seconds that this thread has spent in each stage so far."""
+    return dict(_SPENT.seconds)
