@@ -104,7 +104,7 @@ def of_run(
         "cost": dict(cost),
         "versions": {"python": platform.python_version(), **_versions(recipe, kind)},
     }
-    return {**result, "ir_metadata": ir_metadata(result, dict(recipe.bm25))}
+    return {**result, "ir_metadata": ir_metadata(result, _first(recipe))}
 
 
 def recipe_sha256(recipe: Recipe) -> str:
@@ -170,7 +170,17 @@ def _parts(recipe: Recipe, engine: str) -> Iterator[str]:
     """The packages that took part in this run."""
     yield from PARTS.get(engine, ())
     yield from ("jinja2",) if recipe.needs_model else ()
-    yield from ("bm25s", "numpy") if recipe.first == "bm25" else ("numpy",)
+    yield from ("bm25s",) if "bm25" in recipe.retrieved else ()
+    if "dense" in recipe.retrieved:
+        yield from dict.fromkeys((recipe.dense.library, *PARTS["transformers"]))
+        yield from ("faiss-cpu",) if recipe.dense.index != "flat" else ()
+    yield "numpy"
+
+
+def _first(recipe: Recipe) -> dict[str, Any]:
+    """The options of the first stage, by name where it has parts."""
+    of = {name: recipe.stage(name).model_dump(mode="json") for name in recipe.retrieved}
+    return of.get(recipe.first, {}) | {name: of[name] for name in of if name != recipe.first}
 
 
 def _version(part: str) -> Iterator[str]:

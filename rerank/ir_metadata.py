@@ -12,9 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+FIRST = {"bm25": "BM25", "dense": "dense retrieval", "hybrid": "fusion"}
 
-def ir_metadata(result: Mapping[str, Any], bm25: Mapping[str, float]) -> dict[str, Any]:
-    """The fields that a result has an answer to; `bm25` are the parameters of that first stage."""
+
+def ir_metadata(result: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a result has an answer to; `options` are the first stage's."""
     libraries = [f"{name}=={version}" for name, version in result["versions"].items()]
     return {
         "schema-version": 0.1,
@@ -33,16 +35,16 @@ def ir_metadata(result: Mapping[str, Any], bm25: Mapping[str, float]) -> dict[st
         "method": {
             "automatic": True,
             "score ties": "none: scores fall strictly",
-            "retrieval": _stages(result, bm25),
+            "retrieval": _stages(result, options),
         },
         "data": {"test collection": {"name": ", ".join(result["datasets"])}},
     }
 
 
-def _stages(result: Mapping[str, Any], bm25: Mapping[str, float]) -> list[dict[str, Any]]:
+def _stages(result: Mapping[str, Any], options: Mapping[str, Any]) -> list[dict[str, Any]]:
     first = result["first"]
-    found = {"method": "BM25", "params": dict(bm25)} if first == "bm25" else {"method": "as given"}
-    stages = [{"name": first, **found}]
+    method = FIRST.get(first, "as given")
+    stages = [{"name": first, "method": method, **({"params": dict(options)} if options else {})}]
     if result["strategy"] != "first-stage":
         reranker = {key: result[key] for key in ("strategy", "prompt", "model", "judge")}
         params = {**reranker, "depth": result["depth"], **result["options"]}

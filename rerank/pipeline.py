@@ -85,7 +85,9 @@ def run(
             sha256 = runs.write_run(folder / files[task.name], reranked.run, tag)
             part, per_query = evidence.of_dataset(task, reranked.run, suite.measures)
             written = {"file": files[task.name], "run_sha256": sha256}
-            datasets[task.name] = {**part, **written, "cost": reranked.account.summary()}
+            retrieval = {"retrieval": dict(task.retrieval)} if task.retrieval else {}
+            cost = {"cost": reranked.account.summary()}
+            datasets[task.name] = {**part, **written, **retrieval, **cost}
             scores |= {task.name: per_query} if per_query else {}
             accounts.append(reranked.account)
             engine = _engine(judge)

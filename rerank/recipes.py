@@ -15,6 +15,7 @@ import pydantic
 from rerank import files
 from rerank.errors import InputError, UsageError
 from rerank.methods import METHODS, Method
+from rerank.stages import RETRIEVED, BM25Options, DenseOptions, FusionOptions
 
 
 class Strict(pydantic.BaseModel):
@@ -27,13 +28,6 @@ class Sampling(Strict):
     temperature: float = pydantic.Field(0.0, ge=0)
     seed: int = 0
     max_tokens: int | None = pydantic.Field(None, ge=1)
-
-
-class BM25Options(Strict):
-    """Lucene's BM25; the defaults are those of the BEIR baselines."""
-
-    k1: float = pydantic.Field(0.9, ge=0)
-    b: float = pydantic.Field(0.4, ge=0, le=1)
 
 
 class OracleOptions(Strict):
@@ -70,10 +64,10 @@ def limits(given: Mapping[str, float]) -> dict[str, Any]:
 class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
-    `first` is `bm25`, a TREC run, or candidates as RankLLM writes them (.json, .jsonl); it may
-    hold `{dataset}`. `method` is a row of METHODS; `strategy`, `options`, `prompt` and
-    `instruction` change parts of it; a `strategy` and a `prompt` need no row. `split` names the
-    judgments, where a dataset has several.
+    `first` is `bm25`, `dense` or `hybrid`, each with its table, a TREC run, or candidates as
+    RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. `method` is a row of METHODS;
+    `strategy`, `options`, `prompt` and `instruction` change parts of it; a `strategy` and a
+    `prompt` need no row. `split` names the judgments, where a dataset has several.
     """
 
     suite: str | None = None
@@ -81,6 +75,8 @@ class Recipe(Strict):
     split: str | None = None
     first: str = "bm25"
     bm25: BM25Options = BM25Options()
+    dense: DenseOptions = DenseOptions()
+    fusion: FusionOptions = FusionOptions()
     depth: int | None = pydantic.Field(None, ge=1)
     method: str = ""
     strategy: str | None = None
@@ -114,6 +110,16 @@ class Recipe(Strict):
             {**row.options, **self.options} if not self.strategy else self.options,
             self.instruction or row.instruction,
         )
+
+    def stage(self, first: str) -> pydantic.BaseModel:
+        """The options of a first stage that has a name."""
+        return {"bm25": self.bm25, "dense": self.dense, "hybrid": self.fusion}[first]
+
+    @property
+    def retrieved(self) -> tuple[str, ...]:
+        """The first stages by name that take part; none where a file brings the candidates."""
+        of = self.fusion.of if self.first == "hybrid" else ()
+        return tuple(name for name in (self.first, *of) if name in RETRIEVED)
 
     @property
     def needs_model(self) -> bool:
@@ -188,8 +194,14 @@ def _mistake(recipe: Recipe) -> str:
         return f"key 'method': no method {recipe.method!r}; there are: {', '.join(METHODS)}"
     if recipe.suite and recipe.dataset:
         return "give a suite or a dataset, not both"
-    if not (recipe.suite or recipe.dataset) and recipe.first == "bm25":
+    if not (recipe.suite or recipe.dataset) and recipe.first in RETRIEVED:
         return "give a suite, a dataset, or candidates as 'first'"
+    if recipe.first == "hybrid" and "hybrid" in recipe.fusion.of:
+        return "key 'fusion.of': hybrid cannot be a part of itself"
+    if recipe.fusion.weights and len(recipe.fusion.weights) != len(recipe.fusion.of):
+        return "key 'fusion.weights': give a number for each part of fusion.of"
+    if recipe.fusion.weights and recipe.fusion.train:
+        return "give fusion.weights or fusion.train, not both"
     if recipe.needs_model and not recipe.model:
         return "key 'model' is missing (or set judge = \"oracle\")"
     if recipe.needs_model and not recipe.row.prompt:

@@ -4,12 +4,14 @@ A corpus is let go as soon as its candidates are found, so a suite of many datas
 memory of its candidates.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rerank import datasets
 from rerank.errors import InputError
+from rerank.first import search
 from rerank.recipes import Recipe, Suite, read_suite
 from rerank.records import Doc, Qrels, Query
 
@@ -21,6 +23,8 @@ class Task:
     name: str
     candidates: dict[Query, list[Doc]]
     qrels: Qrels
+    retrieval: Mapping[str, Any] = field(default_factory=dict)
+    """What the first stage says of itself."""
 
 
 def suite_of(recipe: Recipe) -> Suite:
@@ -38,28 +42,24 @@ def load_tasks(recipe: Recipe, suite: Suite) -> Iterator[Task]:
             yield _limited(_candidates_alone(Path(first), suite.depth), recipe.limit)
         else:
             dataset = datasets.load(source, suite.split)
-            found = _candidates(dataset, first, recipe, suite.depth)
-            yield _limited(Task(dataset.name, found, dataset.qrels), recipe.limit)
+            task = _found(dataset, source, first, recipe, suite.depth)
+            yield _limited(task, recipe.limit)
 
 
-def _candidates(
-    dataset: datasets.Dataset, first: str, recipe: Recipe, depth: int
-) -> dict[Query, list[Doc]]:
+def _found(dataset: datasets.Dataset, source: str, first: str, recipe: Recipe, depth: int) -> Task:
     """The first stage's best documents of each judged query, in the order of the judgments."""
     wanted = [dataset.queries[query] for query in dataset.qrels or dataset.queries]
+    record: dict[str, Any] = {}
     if _is_candidates(first):
         docs = datasets.read_candidates(Path(first)).docs
         found = {query: ranked[:depth] for query, ranked in docs.items()}
-    elif first == "bm25":
-        from rerank.retrieve.bm25 import BM25
-
-        index = BM25.of(dataset.corpus.values(), **dict(recipe.bm25))
-        found = datasets.from_run(index.search(wanted, depth), dataset, depth)
     else:
-        found = datasets.from_run(datasets.read_run(Path(first)), dataset, depth)
+        run, record = search(first, recipe, dataset, source, wanted, depth)
+        found = datasets.from_run(run, dataset, depth)
     if not any(query.id in found for query in wanted):
         raise InputError(f"{first}: none of its queries is judged in {dataset.name}")
-    return {query: found[query.id] for query in wanted if query.id in found}
+    candidates = {query: found[query.id] for query in wanted if query.id in found}
+    return Task(dataset.name, candidates, dataset.qrels, record)
 
 
 def _candidates_alone(path: Path, depth: int) -> Task:
@@ -80,4 +80,5 @@ def _limited(task: Task, limit: int | None) -> Task:
         return task
     kept = dict(list(task.candidates.items())[:limit])
     ids = {query.id for query in kept}
-    return Task(task.name, kept, {query: g for query, g in task.qrels.items() if query in ids})
+    qrels = {query: grades for query, grades in task.qrels.items() if query in ids}
+    return replace(task, candidates=kept, qrels=qrels)

@@ -201,3 +201,27 @@ def test_a_suite_is_found_by_name_or_by_path_and_checked(tmp_path):
             read_suite(str(mine))
     with pytest.raises(InputError, match=r"no suite called 'beir99'; there are: .*demo"):
         read_suite("beir99")
+
+
+def test_a_hybrid_first_stage_names_its_parts_and_their_options(read):
+    recipe = read(
+        f'{PLAIN}first = "hybrid"\n[dense]\nindex = "hnsw"\n[fusion]\nof = ["dense", "a.trec"]'
+    )
+    assert recipe.retrieved == ("hybrid", "dense")
+    assert (recipe.stage("dense").index, recipe.stage("hybrid").method) == ("hnsw", "rrf")
+    assert read(f'{PLAIN}first = "a.trec"').retrieved == ()
+
+
+@pytest.mark.parametrize(
+    ("fusion", "message"),
+    [
+        ('of = ["bm25", "hybrid"]', "hybrid cannot be a part of itself"),
+        ("weights = [1.0]", "a number for each part"),
+        ('weights = [1.0, 2.0]\ntrain = "train"', "not both"),
+        ('method = "rff"', "fusion.method"),
+        ('of = ["bm25"]', "fusion.of"),
+    ],
+)
+def test_a_fusion_that_cannot_work_is_an_error_before_anything_loads(read, fusion, message):
+    with pytest.raises(InputError, match=message):
+        read(f'{PLAIN}first = "hybrid"\n[fusion]\n{fusion}')

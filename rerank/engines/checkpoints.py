@@ -27,7 +27,7 @@ class Files:
     """Where a model's files are: a folder, the hub and its cache, or a package with them."""
 
     def __init__(self, model: str, revision: str | None = None) -> None:
-        self.model, self.revision, self._place = model, revision, _place(model)
+        self.model, self.revision, self.place = model, revision, _place(model)
         self.torch = extra("torch", "transformers")
         self._transformers = extra("transformers", "transformers")
 
@@ -43,7 +43,7 @@ class Files:
         """The model and the commit that its files are of, or the state of its folder."""
         found = self._find("config.json")
         commit = found.parent.name if found and found.parent.parent.name == "snapshots" else ""
-        version = commit or self.revision or folders.state(self._place)
+        version = commit or self.revision or folders.state(self.place)
         return f"{self.model}@{version}" if version else self.model
 
     @property
@@ -68,12 +68,12 @@ class Files:
     def _from_pretrained(self, kind: str, **options: Any) -> Any:
         with self._reading():
             auto = getattr(self._transformers, kind)
-            return auto.from_pretrained(self._place, revision=self.revision, **options)
+            return auto.from_pretrained(self.place, revision=self.revision, **options)
 
     def _find(self, name: str) -> Path | None:
         with self._reading():
             found = self._transformers.utils.cached_file(
-                self._place,
+                self.place,
                 name,
                 revision=self.revision,
                 _raise_exceptions_for_missing_entries=False,
@@ -91,7 +91,7 @@ class Files:
         try:
             yield
         except Exception as wrong:
-            where = "" if Path(self._place).is_dir() else ", which is no folder here"
+            where = "" if Path(self.place).is_dir() else ", which is no folder here"
             reason = (str(wrong).strip() or repr(wrong)).splitlines()[0]
             raise EngineError(f"cannot load {self.model!r}{where}: {reason}") from wrong
         finally:

@@ -156,6 +156,21 @@ class Encoder(PairModel):
         scores = (self.torch.stack(left) * self.torch.stack(right)).sum(-1).tolist()
         return [Scored(*found) for found in zip(scores, cached, strict=True)]
 
+    @property
+    def prompts(self) -> tuple[str, str]:
+        """What the model's files put before a query, and before a document."""
+        return self._form.query_prompt, self._form.doc_prompt
+
+    def vectors(self, texts: Sequence[str], batch_tokens: int) -> list[Any]:
+        """One vector for each text, which is not remembered; similar lengths share a batch."""
+        read = [self._text(text.lower() if self._form.lower else text) for text in texts]
+        waiting = sorted(read, key=lambda text: text.tokens, reverse=True)
+        while waiting:
+            rows = max(1, batch_tokens // waiting[0].tokens)
+            self._embed(waiting[:rows])
+            del waiting[:rows]
+        return [text.vector for text in read]
+
     def _remembered(self, text: str) -> Text:
         text = text.lower() if self._form.lower else text
         key = sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,5 +1,43 @@
-"""First stages: from a corpus and queries to a run of candidates."""
+"""First stages: from a corpus and queries to a run of candidates.
 
+A retriever is made of a corpus and its options, and answers `search`. What one needs is imported
+when it is made.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from rerank.records import Doc, Query, Run
 from rerank.retrieve.bm25 import BM25
+from rerank.stages import BM25Options, DenseOptions
 
-__all__ = ["BM25"]
+__all__ = ["BM25", "RETRIEVERS", "Retriever"]
+
+
+class Retriever(Protocol):
+    """A corpus that answers queries."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What it is and what was measured of it, for result.json."""
+
+    def search(self, queries: Sequence[Query], depth: int) -> Run:
+        """At most `depth` documents for each query, best first."""
+        ...
+
+
+def _bm25(corpus: Iterable[Doc], options: BM25Options) -> Retriever:
+    return BM25.of(corpus, **dict(options))
+
+
+def _dense(corpus: Iterable[Doc], options: DenseOptions) -> Retriever:
+    from rerank.retrieve.dense import Dense
+
+    return Dense(corpus, options)
+
+
+RETRIEVERS: dict[str, Callable[[Iterable[Doc], Any], Retriever]] = {
+    "bm25": _bm25,
+    "dense": _dense,
+}
+"""The retrievers by the names that `first` calls them; each takes the table of its name."""

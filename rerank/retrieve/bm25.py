@@ -61,6 +61,10 @@ class BM25:
             _keep(index, folder)
         return cls(index, [doc.id for doc in docs])
 
+    @property
+    def record(self) -> dict[str, Any]:
+        return {"documents": len(self.ids), "terms": len(self.index.vocab_dict)}
+
     def search(self, queries: Sequence[Query], depth: int) -> Run:
         """At most `depth` documents for each query, best first.
 

@@ -1,0 +1,96 @@
+"""The first stage of a recipe: a retriever by name, a run file, or several made one (`hybrid`).
+
+It says which documents each query gets and what was measured on the way; texts are joined to them
+elsewhere.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rerank import datasets
+from rerank.datasets import Dataset
+from rerank.errors import InputError
+from rerank.evaluate import evaluate
+from rerank.recipes import Recipe
+from rerank.records import Query, Run
+from rerank.retrieve import RETRIEVERS
+from rerank.retrieve.fusion import fitted, fused
+from rerank.stages import FusionOptions
+
+LOG = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """A first stage's run, with its own scores, and its record for result.json."""
+
+    run: Run
+    record: dict[str, Any]
+
+
+def search(
+    first: str, recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
+) -> Found:
+    """What a first stage finds for the queries: at most `depth` documents each, best first."""
+    if first == "hybrid":
+        return _hybrid(recipe, dataset, source, queries, depth)
+    if first in RETRIEVERS:
+        retriever = RETRIEVERS[first](dataset.corpus.values(), recipe.stage(first))
+        run = retriever.search(queries, depth)
+        return Found(run, dict(retriever.record))
+    return Found(datasets.read_run(Path(first)), {})
+
+
+def _hybrid(
+    recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
+) -> Found:
+    options = recipe.fusion
+    training = _training(options, source, queries) if options.train else None
+    asked = (
+        [*queries, *(training.queries[query] for query in training.qrels)] if training else queries
+    )
+    names = [name.replace("{dataset}", source) for name in options.of]
+    parts = [
+        search(name, recipe, dataset, source, asked, max(depth, options.depth)) for name in names
+    ]
+    record: dict[str, Any] = {
+        name: part.record for name, part in zip(names, parts, strict=True) if part.record
+    }
+    if training:
+        options = _fitted(options, [part.run for part in parts], training)
+        record["weights"] = list(options.weights or ())
+    wanted = {query.id for query in queries}
+    runs = [{query: docs for query, docs in part.run.items() if query in wanted} for part in parts]
+    return Found(fused(runs, options, depth), record)
+
+
+def _training(options: FusionOptions, source: str, queries: Sequence[Query]) -> Dataset:
+    """The queries and judgments that weights are fitted on; none of them is ranked."""
+    assert options.train
+    training = datasets.load(source, options.train)
+    tested = {part for query in queries for part in query}
+    asked = [training.queries[query] for query in training.qrels]
+    if both := [query for query in asked if tested & set(query)]:
+        raise InputError(
+            f"{source}: {len(both)} of {len(asked)} queries of split {options.train} are ranked"
+            f" too, the first is {both[0].id!r}; weights are fitted on other queries"
+        )
+    return training
+
+
+def _fitted(options: FusionOptions, runs: Sequence[Run], training: Dataset) -> FusionOptions:
+    """The options with the weights that are best for the training queries."""
+    learned = [{query: run.get(query, {}) for query in training.qrels} for run in runs]
+
+    def value(run: Run) -> float:
+        ranked = {
+            query: {doc: -float(place) for place, doc in enumerate(docs)}
+            for query, docs in run.items()
+        }
+        (mean,) = evaluate(training.qrels, ranked, [options.measure]).mean.values()
+        return mean
+
+    weights = fitted(learned, options, value)
+    LOG.info("fusion weights by %s of split %s: %s", options.measure, options.train, weights)
+    return options.model_copy(update={"weights": weights})

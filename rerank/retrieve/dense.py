@@ -1,0 +1,140 @@
+"""Dense retrieval: a corpus as vectors, searched by how alike the query's vector is.
+
+Vectors are made once for a text and a model, and kept (`vectors`). An approximate index is
+measured against the exact one on a sample of the queries that it was asked; how much of the exact
+best it found is said, and stands in the record.
+
+It knows no qrels and no run file; which model and which index, its options say.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rerank import files
+from rerank.engines.embedders import EMBEDDERS, Embeds
+from rerank.errors import InputError, UsageError, extra
+from rerank.records import Doc, Query, Run
+from rerank.retrieve.indexes import INDEXES, Flat, Vectors, recall
+from rerank.retrieve.vectors import Store, encoded
+from rerank.stages import DenseOptions
+
+LOG = logging.getLogger(__name__)
+
+
+class Dense:
+    """A corpus behind an encoder and an index; `record` says what they are and what they miss."""
+
+    def __init__(
+        self,
+        corpus: Iterable[Doc],
+        options: DenseOptions | None = None,
+        cache: Path | None = None,
+        encoder: Embeds | None = None,
+    ) -> None:
+        self.options = options or DenseOptions()
+        docs = list(corpus)
+        if not docs:
+            raise InputError("the corpus is empty; dense retrieval needs at least one document")
+        self.ids = [doc.id for doc in docs]
+        self.encoder = encoder or embedder(self.options)
+        self._keep = _dimensions(self.options, self.encoder)
+        self._store = Store(cache or files.cache() / "vectors", self.encoder.name, self._width)
+        self.vectors = self._vectors([self._prompt(1) + _text(doc) for doc in docs])
+        self._index = INDEXES[self.options.index](self.vectors, self.options)
+        self.record: dict[str, Any] = {
+            "encoder": self.encoder.name,
+            "index": _named(self.options),
+            "dimensions": self._keep,
+            "documents": len(docs),
+            "bytes": self._index.bytes,
+            "bytes_exact": 4 * self._keep * len(docs),
+        }
+
+    def search(self, queries: Sequence[Query], depth: int) -> Run:
+        """The `depth` nearest documents of each query, best first."""
+        if depth < 1:
+            raise UsageError(f"depth is {depth}; it must be 1 or more")
+        asked = self.embedded(queries)
+        if self.options.index != "flat":
+            self._measure(asked, depth)
+        found = self._index.search(asked, depth)
+        return {
+            query.id: {
+                self.ids[place]: float(score)
+                for score, place in zip(scores, places, strict=True)
+                if place >= 0
+            }
+            for query, scores, places in zip(queries, *found, strict=True)
+        }
+
+    def embedded(self, queries: Sequence[Query]) -> Any:
+        """A row for each query, as the index compares it."""
+        return self._vectors([self._prompt(0) + query.text for query in queries]).read()
+
+    @property
+    def _width(self) -> int:
+        return self.encoder.width
+
+    def _prompt(self, side: int) -> str:
+        own = (self.options.query_prompt, self.options.doc_prompt)[side]
+        return self.encoder.prompts[side] if own is None else own
+
+    def _vectors(self, texts: Sequence[str]) -> Vectors:
+        places = encoded(texts, self.encoder, self._store, _say)
+        unit = self.options.similarity == "cosine"
+        return Vectors(self._store.rows(), places, self._keep, unit)
+
+    def _measure(self, asked: Any, depth: int) -> None:
+        """Say and record what the index finds of the exact best, at 10 and at the depth."""
+        np = extra("numpy", "eval")
+        chosen = np.random.default_rng(self.options.seed).permutation(len(asked))
+        sample = asked[np.sort(chosen[: self.options.sample])]
+        exact = Flat(self.vectors, self.options)
+        for k in sorted({min(10, depth), depth}):
+            share = recall(self._index.search(sample, k), exact.search(sample, k))
+            self.record[f"recall@{k}_of_exact"] = round(share, 4)
+            LOG.info(
+                "index %s: recall@%d %.4f of the exact index, on %d of your queries; %s",
+                *(self.options.index, k, share, len(sample)),
+                f"{self.record['bytes']:,} bytes, exact {self.record['bytes_exact']:,}",
+            )
+
+
+def embedder(options: DenseOptions) -> Embeds:
+    """The encoder that the options name, loaded."""
+    named = ("similarity", "device", "dtype", "max_length", "batch_tokens", "revision")
+    opened = EMBEDDERS[options.library]
+    return opened(options.model, **{key: getattr(options, key) for key in named})
+
+
+def _dimensions(options: DenseOptions, encoder: Embeds) -> int:
+    if options.dimensions and options.dimensions > encoder.width:
+        raise UsageError(
+            f"dense.dimensions is {options.dimensions}; {options.model} has {encoder.width}"
+        )
+    return options.dimensions or encoder.width
+
+
+def _named(options: DenseOptions) -> dict[str, Any]:
+    """The index and the numbers that make it what it is."""
+    numbers = {
+        "flat": (),
+        "hnsw": ("m", "ef_construction", "ef_search"),
+        "ivfpq": ("lists", "probes", "code_bytes", "seed"),
+        "binary": ("rescore", "rescore_least"),
+    }
+    return {
+        "kind": options.index,
+        **{key: getattr(options, key) for key in numbers[options.index]},
+    }
+
+
+def _text(doc: Doc) -> str:
+    return f"{doc.title} {doc.text}".strip()
+
+
+def _say(done: int, all_: int) -> None:
+    if all_ > len(str(all_)) and done % 1024 == 0 and all_ >= 1024:
+        LOG.info("encoding: %d of %d texts", done, all_)

@@ -1,0 +1,70 @@
+"""The first stages that a recipe names, and the options of each; unknown keys are errors.
+
+Only names and numbers: what they mean is in `retrieve`, in a file for each.
+"""
+
+from typing import Literal
+
+import pydantic
+
+RETRIEVED = ("bm25", "dense", "hybrid")
+"""First stages that search a corpus; any other name is a file."""
+
+
+class Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class BM25Options(Strict):
+    """Lucene's BM25; the defaults are those of the BEIR baselines."""
+
+    k1: float = pydantic.Field(0.9, ge=0)
+    b: float = pydantic.Field(0.4, ge=0, le=1)
+
+
+class DenseOptions(Strict):
+    """An encoder, what it reads, and the index that is searched: see `retrieve.indexes`.
+
+    Prompts that are not given are those of the model's files. `dimensions` keeps the first ones
+    of a Matryoshka model.
+    """
+
+    model: str = "all-MiniLM-L6-v2"
+    library: Literal["transformers", "sentence-transformers"] = "transformers"
+    revision: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    max_length: int | None = pydantic.Field(None, ge=1)
+    batch_tokens: int | None = pydantic.Field(None, ge=1)
+    similarity: Literal["cosine", "dot"] = "cosine"
+    query_prompt: str | None = None
+    doc_prompt: str | None = None
+    dimensions: int | None = pydantic.Field(None, ge=1)
+    index: Literal["flat", "hnsw", "ivfpq", "binary"] = "flat"
+    m: int = pydantic.Field(32, ge=2)
+    ef_construction: int = pydantic.Field(200, ge=1)
+    ef_search: int = pydantic.Field(128, ge=1)
+    lists: int | None = pydantic.Field(None, ge=1)
+    probes: int = pydantic.Field(16, ge=1)
+    code_bytes: int | None = pydantic.Field(None, ge=1)
+    rescore: int = pydantic.Field(4, ge=1)
+    rescore_least: int = pydantic.Field(200, ge=1)
+    sample: int = pydantic.Field(200, ge=1)
+    seed: int = 0
+
+
+class FusionOptions(Strict):
+    """Which first stages `hybrid` makes one of, and how: see `retrieve.fusion`.
+
+    `of` are first stages by name, or TREC runs. With `train`, a split of the dataset whose queries
+    are not the ones that are ranked, the weights are fitted there, by `measure`.
+    """
+
+    of: tuple[str, ...] = pydantic.Field(("bm25", "dense"), min_length=2, strict=False)
+    method: Literal["rrf", "borda", "combsum", "combmnz"] = "rrf"
+    k: float = pydantic.Field(60, gt=0)
+    norm: Literal["min-max", "max", "sum", "zmuv", "none"] = "min-max"
+    weights: tuple[float, ...] | None = pydantic.Field(None, strict=False)
+    train: str | None = None
+    measure: str = "ndcg@10"
+    depth: int = pydantic.Field(1000, ge=1)
