@@ -5,6 +5,8 @@ text, without a traceback, and leaves with its exit code.
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -55,6 +57,15 @@ def extra(module: str, name: str) -> ModuleType:
         if missing.name != module.split(".")[0]:
             raise
         raise MissingExtra(f"{module} is not installed; {installing(name)}") from None
+
+
+@contextmanager
+def needing(name: str) -> Iterator[None]:
+    """Imports that the extra `name` brings; without it, the line that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise MissingExtra(f"{missing.name} is not installed; {installing(name)}") from None
 
 
 def installing(name: str) -> str:

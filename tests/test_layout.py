@@ -127,7 +127,11 @@ def test_a_wheel_built_from_the_sdist_holds_one_package_and_works_from_anywhere(
     subprocess.run([*uv, "pip", "install", "--quiet", "--python", python, wheel], **quiet)
     listing = subprocess.run(["unzip", "-Z1", wheel], **quiet).stdout.split()
     tops = {name.split("/")[0] for name in listing}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"rerank"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "rerank",
+        "haystack_integrations",
+    }
+    assert "haystack_integrations/components/rankers/rerank.py" in listing
     shown = subprocess.run([venv / "bin" / "rerank", "prompts", "list"], cwd="/", **quiet).stdout
     assert "listwise/first" in shown
     found = subprocess.run(
