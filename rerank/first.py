@@ -17,7 +17,8 @@ from rerank.recipes import Recipe
 from rerank.records import Query, Run
 from rerank.retrieve import RETRIEVERS
 from rerank.retrieve.fusion import fitted, fused
-from rerank.stages import FusionOptions
+from rerank.retrieve.sentences import Passages
+from rerank.stages import FusionOptions, PassageOptions
 
 LOG = logging.getLogger(__name__)
 
@@ -35,11 +36,28 @@ def search(
     """What a first stage finds for the queries: at most `depth` documents each, best first."""
     if first == "hybrid":
         return _hybrid(recipe, dataset, source, queries, depth)
+    if first in RETRIEVERS and recipe.passages:
+        return _by_passages(first, recipe, recipe.passages, dataset, queries, depth)
     if first in RETRIEVERS:
         retriever = RETRIEVERS[first](dataset.corpus.values(), recipe.stage(first))
         run = retriever.search(queries, depth)
         return Found(run, dict(retriever.record))
     return Found(datasets.read_run(Path(first)), {})
+
+
+def _by_passages(
+    first: str,
+    recipe: Recipe,
+    options: PassageOptions,
+    dataset: Dataset,
+    queries: Sequence[Query],
+    depth: int,
+) -> Found:
+    """Search windows of the documents; a document's score is made of its passages'."""
+    passages = Passages.of(dataset.corpus.values(), options)
+    retriever = RETRIEVERS[first](passages.corpus, recipe.stage(first))
+    found = retriever.search(queries, depth if options.score == "first" else depth * options.deep)
+    return Found(passages.joined(found, depth), dict(retriever.record))
 
 
 def _hybrid(

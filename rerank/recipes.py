@@ -15,7 +15,14 @@ import pydantic
 from rerank import files
 from rerank.errors import InputError, UsageError
 from rerank.methods import METHODS, Method
-from rerank.stages import RETRIEVED, BM25Options, DenseOptions, FusionOptions
+from rerank.stages import (
+    RETRIEVED,
+    BM25Options,
+    DenseOptions,
+    ExtractOptions,
+    FusionOptions,
+    PassageOptions,
+)
 
 
 class Strict(pydantic.BaseModel):
@@ -67,7 +74,9 @@ class Recipe(Strict):
     `first` is `bm25`, `dense` or `hybrid`, each with its table, a TREC run, or candidates as
     RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. `method` is a row of METHODS;
     `strategy`, `options`, `prompt` and `instruction` change parts of it; a `strategy` and a
-    `prompt` need no row. `split` names the judgments, where a dataset has several.
+    `prompt` need no row. `split` names the judgments, where a dataset has several. With `passages`
+    the first stage searches windows of long documents; with `extract` a reranker sees of each
+    candidate what the query is about.
     """
 
     suite: str | None = None
@@ -77,6 +86,8 @@ class Recipe(Strict):
     bm25: BM25Options = BM25Options()
     dense: DenseOptions = DenseOptions()
     fusion: FusionOptions = FusionOptions()
+    passages: PassageOptions | None = None
+    extract: ExtractOptions | None = None
     depth: int | None = pydantic.Field(None, ge=1)
     method: str = ""
     strategy: str | None = None

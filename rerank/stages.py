@@ -68,3 +68,28 @@ class FusionOptions(Strict):
     train: str | None = None
     measure: str = "ndcg@10"
     depth: int = pydantic.Field(1000, ge=1)
+
+
+class PassageOptions(Strict):
+    """Documents searched as windows of sentences: see `retrieve.sentences`.
+
+    `deep` times as many passages as documents are looked for.
+    """
+
+    sentences: int = pydantic.Field(6, ge=1)
+    stride: int = pydantic.Field(3, ge=1)
+    score: Literal["first", "max", "sum", "top"] = "max"
+    k: int = pydantic.Field(3, ge=1)
+    deep: int = pydantic.Field(4, ge=1)
+
+    @pydantic.model_validator(mode="after")
+    def _no_gaps(self) -> "PassageOptions":
+        if self.stride > self.sentences:
+            raise ValueError("stride is above sentences: what is between would never be read")
+        return self
+
+
+class ExtractOptions(Strict):
+    """How many words of each candidate a reranker sees, chosen by the query: `retrieve.extract`."""
+
+    words: int = pydantic.Field(ge=1)

@@ -14,6 +14,7 @@ from rerank.errors import InputError
 from rerank.first import search
 from rerank.recipes import Recipe, Suite, read_suite
 from rerank.records import Doc, Qrels, Query
+from rerank.retrieve.extract import extracted
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ def _found(dataset: datasets.Dataset, source: str, first: str, recipe: Recipe, d
     if not any(query.id in found for query in wanted):
         raise InputError(f"{first}: none of its queries is judged in {dataset.name}")
     candidates = {query: found[query.id] for query in wanted if query.id in found}
+    if recipe.extract:
+        words = recipe.extract.words
+        candidates = {query: extracted(query, docs, words) for query, docs in candidates.items()}
     return Task(dataset.name, candidates, dataset.qrels, record)
 
 
