@@ -1,0 +1,29 @@
+"""A peer from its package, in an environment of its own beside ours, with the same vLLM."""
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from rerank.files import cache
+
+RANK_LLM = (
+    *("rank-llm==0.25.7", "dacite", "ftfy", "wcwidth", "openai", "tiktoken", "python-dotenv"),
+    *("pandas", "python-dateutil", "pytz", "tzdata", "distro", "jiter", "sniffio"),
+)
+"""The peer, and of what it names only what we lack: the rest is taken from our environment."""
+
+
+def rank_llm() -> Path:
+    """The Python that has rank-llm; made once."""
+    home = cache() / "bench" / "rank-llm-0.25.7"
+    python = home / "bin" / "python"
+    if not (home / "done").exists():
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        uv = Path(sys.executable).with_name("uv")
+        command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python, *RANK_LLM]
+        subprocess.run(command, check=True)
+        [site] = home.glob("lib/python*/site-packages")
+        (site / "ours.pth").write_text(sysconfig.get_paths()["purelib"])
+        (home / "done").touch()
+    return python
