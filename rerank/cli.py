@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rerank import printing
+from rerank.commands_bench import bench
 from rerank.commands_bias import bias
 from rerank.commands_compare import compare
 from rerank.commands_run import run
@@ -103,6 +104,7 @@ app.command()(run)
 app.command()(compare)
 app.command()(verify)
 app.command()(bias)
+app.command()(bench)
 
 
 @app.command()

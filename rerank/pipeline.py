@@ -53,7 +53,7 @@ def check(recipe: Recipe) -> Suite:
 
 def plan(recipe: Recipe) -> dict[str, Cost]:
     """What each dataset of a recipe will cost; loads the data and no model."""
-    return {task.name: _expected(recipe, task) for task in load_tasks(recipe, check(recipe))}
+    return {task.name: expected(recipe, task) for task in load_tasks(recipe, check(recipe))}
 
 
 def run(
@@ -69,7 +69,7 @@ def run(
     suite = check(recipe)
     tasks = list(load_tasks(recipe, suite))
     files = _run_files(tasks)
-    costs = [_expected(recipe, task) for task in tasks]
+    costs = [expected(recipe, task) for task in tasks]
     for task in tasks:
         _oracle(recipe, task)
         evidence.measured(task, {}, suite.measures)  # a missing extra is named now, not hours later
@@ -112,7 +112,7 @@ def _run_files(tasks: Sequence[Task]) -> dict[str, str]:
     return files
 
 
-def _expected(recipe: Recipe, task: Task) -> Cost:
+def expected(recipe: Recipe, task: Task) -> Cost:
     return expect(
         recipe.row,
         task.candidates,
