@@ -24,8 +24,8 @@ QUERIES = {"dl19": 20, "scifact": 10}
 ROWS = []
 NOTE = (
     "rank-llm 0.25.7 from its package and ours, on one tiny random checkpoint and the same vLLM"
-    " with the same settings, in process: the same queries, 100 candidates each, windows of 20 by 10, a"
-    f" context of {CONTEXT} tokens, as many new tokens as the peer asks for. Host: seconds outside"
+    " with the same settings, in process: the same queries, 100 candidates each, windows of 20 by 10,"
+    f" a context of {CONTEXT} tokens, as many new tokens as the peer asks for. Host: seconds outside"
     " vLLM's generate, and outside our add_request and step, for each window. Prompts: the share of"
     " the time that goes into building them. The goals: end to end 2 times faster on dl19 and 5"
     " times on scifact, the host's share of a window 20 times lower. The peer's T5 module does not"
