@@ -23,13 +23,14 @@ SETTINGS = {"dtype": "float32", "max_model_len": CONTEXT, "enforce_eager": True,
 QUERIES = {"dl19": 20, "scifact": 10}
 ROWS = []
 NOTE = (
-    "rank-llm 0.25.7 from its package and ours, on one tiny random checkpoint and the same vLLM"
-    " with the same settings, in process: the same queries, 100 candidates each, windows of 20 by 10,"
-    f" a context of {CONTEXT} tokens, as many new tokens as the peer asks for. Host: seconds outside"
-    " vLLM's generate, and outside our add_request and step, for each window. Prompts: the share of"
-    " the time that goes into building them. The goals: end to end 2 times faster on dl19 and 5"
-    " times on scifact, the host's share of a window 20 times lower. The peer's T5 module does not"
-    " import beside transformers 5 (no find_pruneable_heads_and_indices), so it is left out."
+    "rank-llm 0.25.7 from its package and ours, on one tiny random checkpoint and the same"
+    " vLLM with the same settings, in process: the same queries, 100 candidates each, windows"
+    f" of 20 by 10, a context of {CONTEXT} tokens, as many new tokens as the peer asks for."
+    " Host: seconds outside vLLM's generate, and outside our add_request and step, for each"
+    " window. Prompts: the share of the time that goes into building them. The goals: end to"
+    " end 2 times faster on dl19 and 5 times on scifact, the host's share of a window 20 times"
+    " lower. The peer's T5 module does not import beside transformers 5 (no"
+    " find_pruneable_heads_and_indices), so it is left out."
 )
 
 
