@@ -17,6 +17,7 @@ from rerank.commands_bench import bench
 from rerank.commands_bias import bias
 from rerank.commands_compare import compare
 from rerank.commands_run import run
+from rerank.commands_serve import serve
 from rerank.commands_verify import verify
 from rerank.errors import DONE_WITH_FAILURES, InputError, RerankError, UsageError
 
@@ -105,6 +106,7 @@ app.command()(compare)
 app.command()(verify)
 app.command()(bias)
 app.command()(bench)
+app.command()(serve)
 
 
 @app.command()

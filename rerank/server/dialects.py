@@ -1,0 +1,160 @@
+"""The dialects of rerank over HTTP, one row each: what is asked, and how the answer is said.
+
+The keys of a body tell which one it speaks, whatever its path. Nothing in a request chooses a
+model, a file, a server or a template.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from rerank.records import Usage
+from rerank.server import answers
+from rerank.server.requests import (
+    NIMRequest,
+    RerankRequest,
+    TEIRequest,
+    VoyageRequest,
+    Wire,
+    text_of,
+)
+from rerank.server.scale import Place, Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request in no dialect: `given` are the documents as they go back, if they are wanted.
+
+    `top_n` is None for all of them.
+    """
+
+    query: str
+    texts: list[str]
+    top_n: int | None = None
+    given: Sequence[Any] | None = None
+    raw: bool = False
+
+
+def ask_rerank(asked: RerankRequest) -> Asked:
+    given = [asked.documents] if isinstance(asked.documents, str) else asked.documents
+    texts = [text_of(d, f"document {i}", asked.rank_fields) for i, d in enumerate(given)]
+    top_n = asked.top_n or (asked.top_k if isinstance(asked, VoyageRequest) else 0)
+    pairs = zip(given, texts, strict=True)
+    whole = [d if isinstance(d, dict) else {"text": text} for d, text in pairs]
+    return Asked(asked.query, texts, top_n or None, whole if asked.return_documents else None)
+
+
+def ask_tei(asked: TEIRequest) -> Asked:
+    given = asked.texts if asked.return_text else None
+    return Asked(asked.query, asked.texts, asked.top_n or None, given, asked.raw_scores)
+
+
+def ask_nim(asked: NIMRequest) -> Asked:
+    texts = [text_of(passage, f"passage {i}") for i, passage in enumerate(asked.passages)]
+    return Asked(text_of(asked.query, "the query"), texts, asked.top_n or None)
+
+
+def say_rerank(asked: Asked, ranked: Ranked) -> answers.Reranked:
+    return {
+        "id": f"rerank-{uuid.uuid4().hex}",
+        "object": "list",
+        "model": ranked.model,
+        "results": [_result(place, asked.given) for place in ranked.places],
+        "usage": answers.usage(ranked.usage),
+        "meta": answers.meta(ranked.usage, ranked.warnings),
+    }
+
+
+def say_voyage(asked: Asked, ranked: Ranked) -> answers.VoyageReranked:
+    said = say_rerank(asked, ranked)
+    return {**said, "data": said["results"]}
+
+
+def say_tei(asked: Asked, ranked: Ranked) -> list[answers.TEIResult]:
+    return [_tei_result(place, asked) for place in ranked.places]
+
+
+def say_nim(asked: Asked, ranked: Ranked) -> answers.NIMReranked:
+    rankings: list[answers.NIMResult] = [
+        {"index": place.index, "logit": place.score} for place in ranked.places
+    ]
+    return {"rankings": rankings, "usage": answers.usage(ranked.usage)}
+
+
+def say_scores(model: str, scores: Sequence[float], usage: Usage) -> answers.Scores:
+    """Scores in the order of the documents."""
+    return {
+        "id": f"score-{uuid.uuid4().hex}",
+        "object": "list",
+        "created": int(time.time()),
+        "model": model,
+        "data": [{"index": i, "object": "score", "score": s} for i, s in enumerate(scores)],
+        "usage": answers.usage(usage),
+    }
+
+
+def _result(place: Place, given: Sequence[Any] | None) -> answers.Result:
+    result: answers.Result = {"index": place.index, "relevance_score": place.relevance}
+    if given is not None:
+        result["document"] = given[place.index]
+    return result
+
+
+def _tei_result(place: Place, asked: Asked) -> answers.TEIResult:
+    score = place.score if asked.raw else place.relevance
+    result: answers.TEIResult = {"index": place.index, "score": score}
+    if asked.given is not None:
+        result["text"] = asked.given[place.index]
+    return result
+
+
+def refuse(status: int, why: str) -> answers.Refusal:
+    """What Cohere, Jina, OpenAI and vLLM clients each look for, in one."""
+    kind = HTTPStatus(status).phrase.replace(" ", "").replace("-", "") + "Error"
+    error: answers.Error = {"message": why, "type": kind, "param": None, "code": status}
+    return {"id": uuid.uuid4().hex, "message": why, "detail": why, "error": error}
+
+
+def refuse_tei(status: int, why: str) -> answers.TEIRefusal:
+    kinds = {400: "Empty", 401: "Unauthorized", 429: "Overloaded"}
+    kind = kinds.get(status, "Validation" if status < 500 else "Backend")
+    return {"error": why, "error_type": kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A row: the keys that give it away, what is asked, how it is answered and refused."""
+
+    name: str
+    marks: frozenset[str]
+    request: type[Wire]
+    ask: Callable[[Any], Asked]
+    answer: Any
+    say: Callable[[Asked, Ranked], Any]
+    refusal: Any = answers.Refusal
+    refuse: Callable[[int, str], Any] = refuse
+
+
+DIALECTS = (
+    Dialect(
+        "TEI", frozenset({"texts"}), TEIRequest, ask_tei, list[answers.TEIResult], say_tei,
+        answers.TEIRefusal, refuse_tei,
+    ),
+    Dialect("NIM", frozenset({"passages"}), NIMRequest, ask_nim, answers.NIMReranked, say_nim),
+    Dialect(
+        "Voyage", frozenset({"top_k", "truncation"}), VoyageRequest, ask_rerank,
+        answers.VoyageReranked, say_voyage,
+    ),
+    Dialect(
+        "Cohere, Jina, vLLM", frozenset(), RerankRequest, ask_rerank, answers.Reranked, say_rerank
+    ),
+)  # fmt: skip
+"""In the order in which they are looked for; the last is spoken by whoever speaks no other."""
+
+
+def dialect_of(body: Mapping[str, Any]) -> Dialect:
+    """The first dialect that a body gives away."""
+    return next((row for row in DIALECTS if row.marks & body.keys()), DIALECTS[-1])

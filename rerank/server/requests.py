@@ -1,0 +1,113 @@
+"""What clients ask, as each dialect spells it; the OpenAPI document is made from these.
+
+Keys that a dialect does not have are let through and named, never refused; a wrong type is.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pydantic
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from rerank.server.limits import Refused
+
+TEXT_KEYS = ("text", "content", "page_content")
+TOP_N = Field(0, ge=0, description="How many come back; 0 is all.")
+
+
+class Wire(BaseModel):
+    """What every request may say."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = Field(None, description="For the client's own records: one model serves.")
+
+
+class RerankRequest(Wire):
+    """Cohere v1 and v2, Jina, vLLM."""
+
+    query: str = Field(min_length=1)
+    documents: list[str | dict[str, Any]] | str = Field(
+        description='Texts, or objects with a "text" or with the `rank_fields`.'
+    )
+    top_n: int = TOP_N
+    return_documents: bool = False
+    rank_fields: list[str] | None = Field(None, description="What is read of an object.")
+
+
+class VoyageRequest(RerankRequest):
+    """Voyage."""
+
+    top_k: int = TOP_N
+    truncation: bool = Field(True, description="Texts are cut to what the model takes.")
+
+
+class TEIRequest(Wire):
+    """Text Embeddings Inference."""
+
+    query: str = Field(min_length=1)
+    texts: list[str]
+    top_n: int = TOP_N
+    raw_scores: bool = Field(False, description="The model's own numbers, not in 0 to 1.")
+    return_text: bool = False
+
+
+class NIMRequest(Wire):
+    """NVIDIA NIM."""
+
+    query: str | dict[str, Any]
+    passages: list[str | dict[str, Any]]
+    top_n: int = TOP_N
+
+
+class ScoreRequest(Wire):
+    """vLLM's scores: one query with many documents, or as many queries as documents."""
+
+    queries: list[str] | str = Field(
+        validation_alias=AliasChoices("queries", "text_1", "data_1"),
+        description="Also as text_1 or data_1.",
+    )
+    documents: list[str] | str = Field(
+        validation_alias=AliasChoices("documents", "items", "text_2", "data_2"),
+        description="Also as items, text_2 or data_2.",
+    )
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Each query with its document."""
+        queries = [self.queries] if isinstance(self.queries, str) else self.queries
+        documents = [self.documents] if isinstance(self.documents, str) else self.documents
+        if len(queries) == 1:
+            queries = queries * len(documents)
+        if len(queries) != len(documents):
+            raise Refused(400, "give one query, or as many as there are documents")
+        return list(zip(queries, documents, strict=True))
+
+
+def read(kind: type[Wire], body: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """A body as a request, and the keys in it that mean nothing here."""
+    try:
+        asked = kind.model_validate(body)
+    except pydantic.ValidationError as wrong:
+        raise Refused(422, _first_mistake(wrong)) from None
+    return asked, tuple(sorted(asked.model_extra or ()))
+
+
+def _first_mistake(wrong: pydantic.ValidationError) -> str:
+    """Where and what, without repeating what was given."""
+    mistake = wrong.errors(include_url=False, include_context=False, include_input=False)[0]
+    key, *rest = mistake["loc"]  # what is no number in the rest is a type that was tried
+    place = ".".join([str(key), *(str(part) for part in rest if isinstance(part, int))])
+    return f"`{place}`: {mistake['msg']}"
+
+
+def text_of(given: Any, what: str, fields: Sequence[str] | None = None) -> str:
+    """What is read of a document or a query: itself, its text, or the fields that are named."""
+    if isinstance(given, str):
+        return given
+    keys = fields or next(([key] for key in TEXT_KEYS if isinstance(given.get(key), str)), [])
+    found = {key: given[key] for key in keys if isinstance(given.get(key), str | int | float)}
+    if not found:
+        raise Refused(422, f"{what} is neither a text nor an object with a text")
+    if len(found) == 1:
+        return str(next(iter(found.values())))
+    return "\n".join(f"{key}: {value}" for key, value in found.items())
