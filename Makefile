@@ -16,10 +16,11 @@ demo: .venv/demo
 	@$(BIN)/rerank run runs/demo/bm25 runs/demo/minilm runs/demo/oracle --out $(OUT)
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m slow
 
 quick: .venv/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto
 
 lint: .venv/dev
 	$(BIN)/ruff check .
