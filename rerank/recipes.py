@@ -21,6 +21,7 @@ from rerank.stages import (
     DenseOptions,
     ExtractOptions,
     FusionOptions,
+    LuceneOptions,
     PassageOptions,
 )
 
@@ -71,12 +72,12 @@ def limits(given: Mapping[str, float]) -> dict[str, Any]:
 class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
-    `first` is `bm25`, `dense` or `hybrid`, each with its table, a TREC run, or candidates as
-    RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. `method` is a row of METHODS;
-    `strategy`, `options`, `prompt` and `instruction` change parts of it; a `strategy` and a
-    `prompt` need no row. `split` names the judgments, where a dataset has several. With `passages`
-    the first stage searches windows of long documents; with `extract` a reranker sees of each
-    candidate what the query is about.
+    `first` is `bm25`, `lucene`, `dense` or `hybrid`, each with its table, a TREC run, or candidates
+    as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With `passages` it searches
+    windows of long documents; with `extract` a reranker sees of each candidate what the query is
+    about. `method` is a row of METHODS; `strategy`, `options`, `prompt` and `instruction` change
+    parts of it; a `strategy` and a `prompt` need no row. `split` names the judgments, where a
+    dataset has several.
     """
 
     suite: str | None = None
@@ -84,6 +85,7 @@ class Recipe(Strict):
     split: str | None = None
     first: str = "bm25"
     bm25: BM25Options = BM25Options()
+    lucene: LuceneOptions = LuceneOptions()
     dense: DenseOptions = DenseOptions()
     fusion: FusionOptions = FusionOptions()
     passages: PassageOptions | None = None
@@ -124,7 +126,8 @@ class Recipe(Strict):
 
     def stage(self, first: str) -> pydantic.BaseModel:
         """The options of a first stage that has a name."""
-        return {"bm25": self.bm25, "dense": self.dense, "hybrid": self.fusion}[first]
+        stages = {"bm25": self.bm25, "lucene": self.lucene, "dense": self.dense}
+        return {**stages, "hybrid": self.fusion}[first]
 
     @property
     def retrieved(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pydantic
 
-RETRIEVED = ("bm25", "dense", "hybrid")
+RETRIEVED = ("bm25", "lucene", "dense", "hybrid")
 """First stages that search a corpus; any other name is a file."""
 
 
@@ -20,6 +20,16 @@ class BM25Options(Strict):
 
     k1: float = pydantic.Field(0.9, ge=0)
     b: float = pydantic.Field(0.4, ge=0, le=1)
+
+
+class LuceneOptions(BM25Options):
+    """Lucene's own BM25, perhaps with RM3; `index` is the folder of an index that is there."""
+
+    index: str | None = None
+    rm3: bool = False
+    rm3_terms: int = pydantic.Field(10, ge=1)
+    rm3_docs: int = pydantic.Field(10, ge=1)
+    rm3_weight: float = pydantic.Field(0.5, ge=0, le=1)
 
 
 class DenseOptions(Strict):
