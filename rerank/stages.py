@@ -57,7 +57,7 @@ class DenseOptions(Strict):
     lists: int | None = pydantic.Field(None, ge=1)
     probes: int = pydantic.Field(16, ge=1)
     code_bytes: int | None = pydantic.Field(None, ge=1)
-    rescore: int = pydantic.Field(4, ge=1)
+    rescore: int = pydantic.Field(10, ge=1)
     rescore_least: int = pydantic.Field(200, ge=1)
     sample: int = pydantic.Field(200, ge=1)
     seed: int = 0

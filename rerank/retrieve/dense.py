@@ -40,12 +40,14 @@ class Dense:
         self.ids = [doc.id for doc in docs]
         self.encoder = encoder or embedder(self.options)
         self._keep = _dimensions(self.options, self.encoder)
-        self._store = Store(cache or files.cache() / "vectors", self.encoder.name, self._width)
+        self._store = Store(
+            cache or files.cache() / "vectors", self.encoder.name, self.encoder.width
+        )
         self.vectors = self._vectors([self._prompt(1) + _text(doc) for doc in docs])
         self._index = INDEXES[self.options.index](self.vectors, self.options)
         self.record: dict[str, Any] = {
             "encoder": self.encoder.name,
-            "index": _named(self.options),
+            "index": {"kind": self.options.index, **self._index.numbers},
             "dimensions": self._keep,
             "documents": len(docs),
             "bytes": self._index.bytes,
@@ -73,16 +75,12 @@ class Dense:
         """A row for each query, as the index compares it."""
         return self._vectors([self._prompt(0) + query.text for query in queries]).read()
 
-    @property
-    def _width(self) -> int:
-        return self.encoder.width
-
     def _prompt(self, side: int) -> str:
         own = (self.options.query_prompt, self.options.doc_prompt)[side]
         return self.encoder.prompts[side] if own is None else own
 
     def _vectors(self, texts: Sequence[str]) -> Vectors:
-        places = encoded(texts, self.encoder, self._store, _say)
+        places = encoded(texts, self.encoder, self._store, _progress)
         unit = self.options.similarity == "cosine"
         return Vectors(self._store.rows(), places, self._keep, unit)
 
@@ -117,24 +115,10 @@ def _dimensions(options: DenseOptions, encoder: Embeds) -> int:
     return options.dimensions or encoder.width
 
 
-def _named(options: DenseOptions) -> dict[str, Any]:
-    """The index and the numbers that make it what it is."""
-    numbers = {
-        "flat": (),
-        "hnsw": ("m", "ef_construction", "ef_search"),
-        "ivfpq": ("lists", "probes", "code_bytes", "seed"),
-        "binary": ("rescore", "rescore_least"),
-    }
-    return {
-        "kind": options.index,
-        **{key: getattr(options, key) for key in numbers[options.index]},
-    }
-
-
 def _text(doc: Doc) -> str:
     return f"{doc.title} {doc.text}".strip()
 
 
-def _say(done: int, all_: int) -> None:
-    if all_ > len(str(all_)) and done % 1024 == 0 and all_ >= 1024:
-        LOG.info("encoding: %d of %d texts", done, all_)
+def _progress(done: int, missing: int) -> None:
+    if done % 1024 == 0 and missing > 1024:
+        LOG.info("encoding: %d of %d texts; a killed run goes on from here", done, missing)
