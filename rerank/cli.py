@@ -15,6 +15,7 @@ import typer
 from rerank import printing
 from rerank.commands_bench import bench
 from rerank.commands_bias import bias
+from rerank.commands_calibrate import calibrate
 from rerank.commands_compare import compare
 from rerank.commands_run import run
 from rerank.commands_serve import serve
@@ -105,6 +106,7 @@ app.command()(run)
 app.command()(compare)
 app.command()(verify)
 app.command()(bias)
+app.command()(calibrate)
 app.command()(bench)
 app.command()(serve)
 

@@ -76,9 +76,7 @@ def _wanted(collection: "Dataset", run: "Run | None", depth: int) -> dict[str, l
     }
 
 
-def _scored(
-    reranker: "Reranker", collection: "Dataset", wanted: dict[str, list[str]]
-) -> "Run":
+def _scored(reranker: "Reranker", collection: "Dataset", wanted: dict[str, list[str]]) -> "Run":
     """What the model makes of them; what it could not read is left out."""
     corpus = collection.corpus
     batch = [
@@ -100,5 +98,5 @@ def _report(made: "Calibration") -> str:
     return (
         f"{made.mapping.kind} for {made.method} of {made.model}, on {found.queries} queries"
         f" not fitted on: calibration error {found.error:.3f}, log loss {found.log_loss:.3f},"
-        f" Brier score {found.brier:.3f}\n\n{markdown(rows, numeric=1)}"
+        f" Brier score {found.brier:.3f}\n\n{markdown(rows)}"
     )
