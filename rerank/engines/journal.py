@@ -9,11 +9,12 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rerank.engines import NOBODY, Engine
+from rerank.engines.sleeping import Face, Sleeping
 from rerank.errors import InputError
 from rerank.records import Usage
 from rerank.stopwatch import stage
@@ -21,6 +22,7 @@ from rerank.wants import Reply, Request
 
 OURS = 0x72726E6B  # "rrnk": SQLite's application_id of a journal
 TABLE = "CREATE TABLE reply (key TEXT PRIMARY KEY, engine TEXT, request TEXT, reply TEXT)"
+FACES = "CREATE TABLE IF NOT EXISTS face (key TEXT PRIMARY KEY, face TEXT)"
 
 
 class Journal:
@@ -107,11 +109,35 @@ class Journal:
             self._rows.executemany("INSERT INTO reply VALUES (?, ?, ?, ?)", kept)
 
 
-def remembering(path: Path, open_engine: Callable[[], Engine]) -> Journal:
-    """A journal before an engine that is opened after it: a locked file costs no model's load."""
+@dataclass(frozen=True)
+class _Faces:
+    """The face of the engine of this key, in the journal's own file."""
+
+    rows: sqlite3.Connection
+    path: Path
+    key: str
+
+    def read(self) -> Face | None:
+        with _explained(self.path):
+            find = "SELECT face FROM face WHERE key = ?"
+            row = self.rows.execute(find, [self.key]).fetchone()
+            known = json.loads(row[0]) if row else None
+            return Face(**{k: _tuple(v) for k, v in known.items()}) if known else None
+
+    def write(self, face: Face) -> None:
+        with _explained(self.path), self.rows:
+            row = [self.key, _json(asdict(face))]
+            self.rows.execute("INSERT OR REPLACE INTO face VALUES (?, ?)", row)
+
+
+def remembering(path: Path, key: str, open_engine: Callable[[], Engine]) -> Journal:
+    """A journal before an engine that is opened when it must be: a finished run loads no model.
+
+    `key` is all that decides what `open_engine` opens. A locked file costs no model's load, either.
+    """
     rows = _opened(path)
     try:
-        return Journal(open_engine(), path, rows)
+        return Journal(Sleeping(open_engine, _Faces(rows, path, key)), path, rows)
     except BaseException:
         rows.close()
         raise
@@ -131,6 +157,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             if not tables:
                 rows.execute(f"PRAGMA application_id = {OURS}")
                 rows.execute(TABLE)
+            rows.execute(FACES)
             rows.execute("COMMIT")
             rows.execute("PRAGMA journal_mode = WAL")
             rows.execute("PRAGMA synchronous = NORMAL")
@@ -164,6 +191,10 @@ def _spelled(request: Request) -> str:
 def _json(value: Any) -> str:
     """Canonical, and ASCII: a lone surrogate in a document survives it."""
     return json.dumps(value, sort_keys=True)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _read(text: str) -> Reply:
