@@ -36,6 +36,8 @@ def search(
     """What a first stage finds for the queries: at most `depth` documents each, best first."""
     if first == "hybrid":
         return _hybrid(recipe, dataset, source, queries, depth)
+    if first == "feedback":
+        return _taught(recipe, dataset, source, queries, depth)
     if first in RETRIEVERS and recipe.passages:
         return _by_passages(first, recipe, recipe.passages, dataset, queries, depth)
     if first in RETRIEVERS:
@@ -81,6 +83,25 @@ def _hybrid(
     wanted = {query.id for query in queries}
     runs = [{query: docs for query, docs in part.run.items() if query in wanted} for part in parts]
     return Found(fused(runs, options, depth), record)
+
+
+def _taught(
+    recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
+) -> Found:
+    """Dense retrieval with queries that learned from a reranker's run."""
+    from rerank.retrieve.dense import Dense
+    from rerank.retrieve.feedback import Teacher
+
+    options = recipe.feedback
+    assert options is not None
+    dense = Dense(dataset.corpus.values(), recipe.dense)
+    runs = [
+        datasets.read_run(Path(path.replace("{dataset}", source))) if path else None
+        for path in (options.order, options.scores)
+    ]
+    teacher = Teacher(dense, runs[0], runs[1], options)
+    run = dense.nearest(queries, teacher.moved(queries), depth)
+    return Found(run, dense.record | teacher.record)
 
 
 def _training(options: FusionOptions, source: str, queries: Sequence[Query]) -> Dataset:

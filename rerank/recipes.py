@@ -20,6 +20,7 @@ from rerank.stages import (
     BM25Options,
     DenseOptions,
     ExtractOptions,
+    FeedbackOptions,
     FusionOptions,
     LuceneOptions,
     PassageOptions,
@@ -72,12 +73,12 @@ def limits(given: Mapping[str, float]) -> dict[str, Any]:
 class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
-    `first` is `bm25`, `lucene`, `dense` or `hybrid`, each with its table, a TREC run, or candidates
-    as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With `passages` it searches
-    windows of long documents; with `extract` a reranker sees of each candidate what the query is
-    about. `method` is a row of METHODS; `strategy`, `options`, `prompt` and `instruction` change
-    parts of it; a `strategy` and a `prompt` need no row. `split` names the judgments, where a
-    dataset has several.
+    `first` is `bm25`, `lucene`, `dense`, `hybrid` or `feedback`, each with its table, a TREC run,
+    or candidates as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With `passages`
+    it searches windows of long documents; with `extract` a reranker sees of each candidate what the
+    query is about. `method` is a row of METHODS; `strategy`, `options`, `prompt` and `instruction`
+    change parts of it; a `strategy` and a `prompt` need no row. `split` names the judgments, where
+    a dataset has several.
     """
 
     suite: str | None = None
@@ -88,6 +89,7 @@ class Recipe(Strict):
     lucene: LuceneOptions = LuceneOptions()
     dense: DenseOptions = DenseOptions()
     fusion: FusionOptions = FusionOptions()
+    feedback: FeedbackOptions | None = None
     passages: PassageOptions | None = None
     extract: ExtractOptions | None = None
     depth: int | None = pydantic.Field(None, ge=1)
@@ -126,13 +128,21 @@ class Recipe(Strict):
 
     def stage(self, first: str) -> pydantic.BaseModel:
         """The options of a first stage that has a name."""
-        stages = {"bm25": self.bm25, "lucene": self.lucene, "dense": self.dense}
-        return {**stages, "hybrid": self.fusion}[first]
+        tables: dict[str, pydantic.BaseModel | None] = {
+            "bm25": self.bm25,
+            "lucene": self.lucene,
+            "dense": self.dense,
+            "hybrid": self.fusion,
+            "feedback": self.feedback,
+        }
+        found = tables[first]
+        assert found is not None
+        return found
 
     @property
     def retrieved(self) -> tuple[str, ...]:
         """The first stages by name that take part; none where a file brings the candidates."""
-        of = self.fusion.of if self.first == "hybrid" else ()
+        of = {"hybrid": self.fusion.of, "feedback": ("dense",)}.get(self.first, ())
         return tuple(name for name in (self.first, *of) if name in RETRIEVED)
 
     @property
@@ -210,6 +220,10 @@ def _mistake(recipe: Recipe) -> str:
         return "give a suite or a dataset, not both"
     if not (recipe.suite or recipe.dataset) and recipe.first in RETRIEVED:
         return "give a suite, a dataset, or candidates as 'first'"
+    if "feedback" in (recipe.first, *recipe.fusion.of) and not recipe.feedback:
+        return "key 'feedback' is missing: give the run that teaches as feedback.order"
+    if recipe.first == "feedback" and recipe.passages:
+        return "give a first stage by feedback or passages, not both"
     if recipe.first == "hybrid" and "hybrid" in recipe.fusion.of:
         return "key 'fusion.of': hybrid cannot be a part of itself"
     if recipe.fusion.weights and len(recipe.fusion.weights) != len(recipe.fusion.of):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pydantic
 
-RETRIEVED = ("bm25", "lucene", "dense", "hybrid")
+RETRIEVED = ("bm25", "lucene", "dense", "hybrid", "feedback")
 """First stages that search a corpus; any other name is a file."""
 
 
@@ -103,3 +103,25 @@ class ExtractOptions(Strict):
     """How many words of each candidate a reranker sees, chosen by the query: `retrieve.extract`."""
 
     words: int = pydantic.Field(ge=1)
+
+
+class FeedbackOptions(Strict):
+    """Who teaches the dense retriever, and how fast it learns: see `retrieve.feedback`.
+
+    `order` is a reranker's run, of which ranks count, `scores` a scorer's, of which scores count;
+    one of them or both. `top` of their best documents are learned from.
+    """
+
+    order: str | None = None
+    scores: str | None = None
+    top: int = pydantic.Field(100, ge=2)
+    scores_rate: float = pydantic.Field(0.001, gt=0)
+    scores_steps: int = pydantic.Field(100, ge=1)
+    order_rate: float = pydantic.Field(0.001, gt=0)
+    order_steps: int = pydantic.Field(20, ge=1)
+
+    @pydantic.model_validator(mode="after")
+    def _has_a_teacher(self) -> "FeedbackOptions":
+        if not (self.order or self.scores):
+            raise ValueError("give a run as 'order' or 'scores'; somebody must teach")
+        return self

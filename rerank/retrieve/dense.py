@@ -56,9 +56,12 @@ class Dense:
 
     def search(self, queries: Sequence[Query], depth: int) -> Run:
         """The `depth` nearest documents of each query, best first."""
+        return self.nearest(queries, self.embedded(queries), depth)
+
+    def nearest(self, queries: Sequence[Query], asked: Any, depth: int) -> Run:
+        """The `depth` documents nearest to each query's row of numbers, best first."""
         if depth < 1:
             raise UsageError(f"depth is {depth}; it must be 1 or more")
-        asked = self.embedded(queries)
         if self.options.index != "flat":
             self._measure(asked, depth)
         found = self._index.search(asked, depth)
