@@ -17,6 +17,7 @@ from rerank.commands_bench import bench
 from rerank.commands_bias import bias
 from rerank.commands_calibrate import calibrate
 from rerank.commands_compare import compare
+from rerank.commands_leaderboard import leaderboard
 from rerank.commands_run import run
 from rerank.commands_serve import serve
 from rerank.commands_verify import verify
@@ -184,21 +185,7 @@ def render_prompt(
     printing.request(prompt.wording(Query("q", query), question).request, as_json)
 
 
-@app.command()
-def leaderboard(
-    check: Annotated[bool, typer.Option("--check", help="Only say if it is up to date.")] = False,
-    root: Annotated[Path, typer.Option("--runs", help="Where the run folders are.")] = Path("runs"),
-    file: Annotated[Path, typer.Option(help="The table.")] = Path("eval/LEADERBOARD.md"),
-) -> None:
-    """Rebuild the table from the runs; the same runs give the same bytes."""
-    from rerank.leaderboard import regenerate
-
-    if regenerate(root, file, check):
-        printing.say(f"{file} is up to date")
-    elif check:
-        raise InputError.at(file, None, "is not what the runs say; run: rerank leaderboard")
-    else:
-        printing.say(f"wrote {file}")
+app.command()(leaderboard)
 
 
 @app.command()

@@ -24,7 +24,7 @@ from small import DOCS, QUERIES, beir
 from rerank import datasets, pipeline
 from rerank.errors import EngineError, InputError, UsageError
 from rerank.evaluate import evaluate
-from rerank.leaderboard.table import Row
+from rerank.leaderboard.folders import Row
 from rerank.methods import METHODS
 from rerank.recipes import read_recipe
 from rerank.records import Doc

@@ -18,7 +18,7 @@ from rerank.engines.sleeping import Face, Sleeping
 from rerank.errors import InputError
 from rerank.records import Usage
 from rerank.stopwatch import stage
-from rerank.wants import Reply, Request
+from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Request, Text
 
 OURS = 0x72726E6B  # "rrnk": SQLite's application_id of a journal
 TABLE = "CREATE TABLE reply (key TEXT PRIMARY KEY, engine TEXT, request TEXT, reply TEXT)"
@@ -51,7 +51,7 @@ class Journal:
         """Take a request; `InputError` where the journal itself cannot be read."""
         with stage("journal"):
             spelled = _spelled(request)
-            key = hashlib.sha256(f"{_json(self.name)} {spelled}".encode()).hexdigest()
+            key = _key(self.name, spelled)
             reply = None if key in self._out else self._remembered(key)
         if key in self._out:
             self._out[key][1].append(ticket)
@@ -96,8 +96,7 @@ class Journal:
 
     def _remembered(self, key: str) -> Reply | None:
         with _explained(self.path):
-            row = self._rows.execute("SELECT reply FROM reply WHERE key = ?", [key]).fetchone()
-            return _read(row[0]) if row else None
+            return _found(self._rows, key)
 
     def _remember(self, finished: Iterable[tuple[str, str, Reply]]) -> None:
         kept = [
@@ -128,6 +127,47 @@ class _Faces:
         with _explained(self.path), self.rows:
             row = [self.key, _json(asdict(face))]
             self.rows.execute("INSERT OR REPLACE INTO face VALUES (?, ?)", row)
+
+
+class Recall:
+    """An engine that replies what a journal holds under its name; all else is an error.
+
+    It asks nobody and writes nothing. `replies` are those that it gave, by ticket.
+    """
+
+    wants = (Text, Labels, Logits, Likelihood, Pair)
+    special_tokens: tuple[str, ...] = ()
+    cut = None
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name, self.path = name, path
+        self.replies: dict[Hashable, Reply] = {}
+        self._out: list[tuple[Hashable, Reply]] = []
+        with _explained(path):
+            self._rows = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", timeout=0, uri=True)
+
+    def check(self, request: Request) -> None:
+        """Anything may have been asked."""
+
+    def submit(self, ticket: Hashable, request: Request) -> None:
+        with _explained(self.path):
+            found = _found(self._rows, _key(self.name, _spelled(request)))
+        reply = found or Reply(error="not in the journal")
+        self._out.append((ticket, reply))
+        self.replies[ticket] = reply
+
+    def poll(self) -> Iterable[tuple[Hashable, Reply]]:
+        out, self._out = self._out, []
+        return out
+
+    def wake(self) -> None:
+        """No poll of it waits."""
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        """Nothing of it costs anything."""
+
+    def close(self) -> None:
+        self._rows.close()
 
 
 def remembering(path: Path, key: str, open_engine: Callable[[], Engine]) -> Journal:
@@ -180,6 +220,15 @@ def _explained(path: Path) -> Iterator[None]:
     except (sqlite3.DatabaseError, ValueError, TypeError) as damage:
         what = f"not a journal of rerank's, or a damaged one ({damage}); move it away"
         raise InputError.at(path, None, what) from None
+
+
+def _found(rows: sqlite3.Connection, key: str) -> Reply | None:
+    row = rows.execute("SELECT reply FROM reply WHERE key = ?", [key]).fetchone()
+    return _read(row[0]) if row else None
+
+
+def _key(engine: str, spelled: str) -> str:
+    return hashlib.sha256(f"{_json(engine)} {spelled}".encode()).hexdigest()
 
 
 def _spelled(request: Request) -> str:
