@@ -16,9 +16,10 @@ from typing import Any
 from rerank.engines import NOBODY, Engine
 from rerank.engines.sleeping import Face, Sleeping
 from rerank.errors import InputError
+from rerank.passages import Cut
 from rerank.records import Usage
 from rerank.stopwatch import stage
-from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Request, Text
+from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Request, Text, Want
 
 OURS = 0x72726E6B  # "rrnk": SQLite's application_id of a journal
 TABLE = "CREATE TABLE reply (key TEXT PRIMARY KEY, engine TEXT, request TEXT, reply TEXT)"
@@ -135,9 +136,8 @@ class Recall:
     It asks nobody and writes nothing. `replies` are those that it gave, by ticket.
     """
 
-    wants = (Text, Labels, Logits, Likelihood, Pair)
-    special_tokens: tuple[str, ...] = ()
-    cut = None
+    wants: tuple[type[Want], ...] = (Text, Labels, Logits, Likelihood, Pair)
+    cut: Cut | None = None
 
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.path = name, path
@@ -145,6 +145,7 @@ class Recall:
         self._out: list[tuple[Hashable, Reply]] = []
         with _explained(path):
             self._rows = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", timeout=0, uri=True)
+            self.special_tokens = _special_tokens(self._rows, name)
 
     def check(self, request: Request) -> None:
         """Anything may have been asked."""
@@ -220,6 +221,14 @@ def _explained(path: Path) -> Iterator[None]:
     except (sqlite3.DatabaseError, ValueError, TypeError) as damage:
         what = f"not a journal of rerank's, or a damaged one ({damage}); move it away"
         raise InputError.at(path, None, what) from None
+
+
+def _special_tokens(rows: sqlite3.Connection, engine: str) -> tuple[str, ...]:
+    """Those of the engine of this name; none where the journal has not seen its face."""
+    if not rows.execute("SELECT 1 FROM sqlite_schema WHERE name = 'face'").fetchone():
+        return ()
+    faces = [json.loads(face) for (face,) in rows.execute("SELECT face FROM face")]
+    return next((tuple(f["special_tokens"]) for f in faces if f["name"] == engine), ())
 
 
 def _found(rows: sqlite3.Connection, key: str) -> Reply | None:
