@@ -15,15 +15,13 @@ demo: .venv/demo
 	@rm -rf $(OUT)
 	@$(BIN)/rerank run runs/demo/bm25 runs/demo/minilm runs/demo/oracle --out $(OUT)
 
-test: .venv/dev .venv/browser
-	$(BIN)/python -m pytest -m "not slow" -n auto
-	$(BIN)/python -m pytest -m slow
+test: .venv/dev
+	$(BIN)/python -m pytest
 
 quick: .venv/dev
-	$(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: .venv/dev
-	$(BIN)/rerank leaderboard --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -53,12 +51,6 @@ clean:
 
 .venv/demo: .venv/torch pyproject.toml
 	$(UV) --editable '.[demo]'
-	@touch $@
-
-# A browser for the tests of the page; a test says so where there is none.
-.venv/browser: .venv/torch
-	@command -v chromium >/dev/null || { apt-get update && apt-get install --yes chromium; } >.venv/browser.log 2>&1 \
-	  || echo "no chromium could be installed: see .venv/browser.log"
 	@touch $@
 
 .venv/dev: .venv/torch .venv/demo pyproject.toml
