@@ -15,13 +15,15 @@ demo: .venv/demo
 	@rm -rf $(OUT)
 	@$(BIN)/rerank run runs/demo/bm25 runs/demo/minilm runs/demo/oracle --out $(OUT)
 
-test: .venv/dev
-	$(BIN)/python -m pytest
+test: .venv/dev .venv/browser
+	$(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m slow
 
 quick: .venv/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto
 
 lint: .venv/dev
+	$(BIN)/rerank leaderboard --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,6 +53,12 @@ clean:
 
 .venv/demo: .venv/torch pyproject.toml
 	$(UV) --editable '.[demo]'
+	@touch $@
+
+# A browser for the tests of the page; a test says so where there is none.
+.venv/browser: .venv/torch
+	@command -v chromium >/dev/null || { apt-get update && apt-get install --yes chromium; } >.venv/browser.log 2>&1 \
+	  || echo "no chromium could be installed: see .venv/browser.log"
 	@touch $@
 
 .venv/dev: .venv/torch .venv/demo pyproject.toml

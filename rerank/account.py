@@ -9,6 +9,9 @@ from rerank.records import Doc, Query, Status, Usage
 from rerank.scheduler import Job
 from rerank.stopwatch import STAGES
 
+TIMES = ("seconds", "stages", "queries_per_second", "tokens_per_second", "replayed")
+"""What of a summary differs from one time to the next."""
+
 
 @dataclass
 class Account:

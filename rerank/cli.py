@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rerank import commands_suites, printing
+from rerank import printing
 from rerank.commands_bench import bench
 from rerank.commands_bias import bias
+from rerank.commands_calibrate import calibrate
 from rerank.commands_compare import compare
+from rerank.commands_leaderboard import leaderboard
 from rerank.commands_run import run
 from rerank.commands_serve import serve
 from rerank.commands_verify import verify
@@ -32,7 +34,6 @@ app = typer.Typer(
 )
 prompts_app = typer.Typer(help="The wordings that ship, and yours.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
-app.add_typer(commands_suites.app, name="suites")
 
 Ties = Literal["auto", "file", "ids"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -106,6 +107,7 @@ app.command()(run)
 app.command()(compare)
 app.command()(verify)
 app.command()(bias)
+app.command()(calibrate)
 app.command()(bench)
 app.command()(serve)
 
@@ -183,21 +185,7 @@ def render_prompt(
     printing.request(prompt.wording(Query("q", query), question).request, as_json)
 
 
-@app.command()
-def leaderboard(
-    check: Annotated[bool, typer.Option("--check", help="Only say if it is up to date.")] = False,
-    root: Annotated[Path, typer.Option("--runs", help="Where the run folders are.")] = Path("runs"),
-    file: Annotated[Path, typer.Option(help="The table.")] = Path("eval/LEADERBOARD.md"),
-) -> None:
-    """Rebuild the table from the runs; the same runs give the same bytes."""
-    from rerank.leaderboard import regenerate
-
-    if regenerate(root, file, check):
-        printing.say(f"{file} is up to date")
-    elif check:
-        raise InputError.at(file, None, "is not what the runs say; run: rerank leaderboard")
-    else:
-        printing.say(f"wrote {file}")
+app.command()(leaderboard)
 
 
 @app.command()

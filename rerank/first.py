@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rerank import datasets
 from rerank.datasets import Dataset
-from rerank.errors import InputError, UsageError
+from rerank.errors import InputError
 from rerank.evaluate import evaluate
 from rerank.recipes import Recipe
 from rerank.records import Query, Run
@@ -19,7 +19,6 @@ from rerank.retrieve import RETRIEVERS
 from rerank.retrieve.fusion import fitted, fused
 from rerank.retrieve.sentences import Passages
 from rerank.stages import FusionOptions, PassageOptions
-from rerank.suites import Entry
 
 LOG = logging.getLogger(__name__)
 
@@ -32,22 +31,18 @@ class Found(NamedTuple):
 
 
 def search(
-    first: str, recipe: Recipe, dataset: Dataset, entry: Entry, queries: Sequence[Query], depth: int
+    first: str, recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
 ) -> Found:
-    """What a first stage finds for the queries: at most `depth` documents each, best first.
-
-    A query with candidates of its own gets all of those instead.
-    """
+    """What a first stage finds for the queries: at most `depth` documents each, best first."""
     if first == "hybrid":
-        return _hybrid(recipe, dataset, entry, queries, depth)
+        return _hybrid(recipe, dataset, source, queries, depth)
+    if first == "feedback":
+        return _taught(recipe, dataset, source, queries, depth)
     if first in RETRIEVERS and recipe.passages:
         return _by_passages(first, recipe, recipe.passages, dataset, queries, depth)
     if first in RETRIEVERS:
         retriever = RETRIEVERS[first](dataset.corpus.values(), recipe.stage(first))
-        given = [query for query in queries if query.id in dataset.pools]
-        run = retriever.rank(given, dataset.pools) if given else {}
-        if free := [query for query in queries if query.id not in dataset.pools]:
-            run |= retriever.search(free, depth)
+        run = retriever.search(queries, depth)
         return Found(run, dict(retriever.record))
     return Found(datasets.read_run(Path(first)), {})
 
@@ -61,8 +56,6 @@ def _by_passages(
     depth: int,
 ) -> Found:
     """Search windows of the documents; a document's score is made of its passages'."""
-    if dataset.pools:
-        raise UsageError(f"{dataset.name} gives the candidates of a query; leave out 'passages'")
     passages = Passages.of(dataset.corpus.values(), options)
     retriever = RETRIEVERS[first](passages.corpus, recipe.stage(first))
     found = retriever.search(queries, depth if options.score == "first" else depth * options.deep)
@@ -70,16 +63,16 @@ def _by_passages(
 
 
 def _hybrid(
-    recipe: Recipe, dataset: Dataset, entry: Entry, queries: Sequence[Query], depth: int
+    recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
 ) -> Found:
     options = recipe.fusion
-    training = _training(options, entry, queries) if options.train else None
+    training = _training(options, source, queries) if options.train else None
     asked = (
         [*queries, *(training.queries[query] for query in training.qrels)] if training else queries
     )
-    names = [name.replace("{dataset}", entry.label) for name in options.of]
+    names = [name.replace("{dataset}", source) for name in options.of]
     parts = [
-        search(name, recipe, dataset, entry, asked, max(depth, options.depth)) for name in names
+        search(name, recipe, dataset, source, asked, max(depth, options.depth)) for name in names
     ]
     record: dict[str, Any] = {
         name: part.record for name, part in zip(names, parts, strict=True) if part.record
@@ -92,17 +85,35 @@ def _hybrid(
     return Found(fused(runs, options, depth), record)
 
 
-def _training(options: FusionOptions, entry: Entry, queries: Sequence[Query]) -> Dataset:
+def _taught(
+    recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
+) -> Found:
+    """Dense retrieval with queries that learned from a reranker's run."""
+    from rerank.retrieve.dense import Dense
+    from rerank.retrieve.feedback import Teacher
+
+    options = recipe.feedback
+    assert options is not None
+    dense = Dense(dataset.corpus.values(), recipe.dense)
+    runs = [
+        datasets.read_run(Path(path.replace("{dataset}", source))) if path else None
+        for path in (options.order, options.scores)
+    ]
+    teacher = Teacher(dense, runs[0], runs[1], options)
+    run = dense.nearest(queries, teacher.moved(queries), depth)
+    return Found(run, dense.record | teacher.record)
+
+
+def _training(options: FusionOptions, source: str, queries: Sequence[Query]) -> Dataset:
     """The queries and judgments that weights are fitted on; none of them is ranked."""
-    training = datasets.load_entry(
-        entry.model_copy(update={"split": options.train, "queries": None, "qrels": ""})
-    )
+    assert options.train
+    training = datasets.load(source, options.train)
     tested = {part for query in queries for part in query}
     asked = [training.queries[query] for query in training.qrels]
     if both := [query for query in asked if tested & set(query)]:
         raise InputError(
-            f"{entry.label}: {len(both)} of {len(asked)} queries of split {options.train} are"
-            f" ranked too, the first is {both[0].id!r}; weights are fitted on other queries"
+            f"{source}: {len(both)} of {len(asked)} queries of split {options.train} are ranked"
+            f" too, the first is {both[0].id!r}; weights are fitted on other queries"
         )
     return training
 

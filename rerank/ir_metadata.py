@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-FIRST = {"bm25": "BM25", "dense": "dense retrieval", "hybrid": "fusion"}
+FIRST = {"bm25": "BM25", "lucene": "Lucene", "dense": "dense retrieval", "hybrid": "fusion"}
 
 
 def ir_metadata(result: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ after a crash asks nothing twice and writes the same run, byte for byte.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, reduce
 from operator import add
@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rerank import evidence, runs
-from rerank.account import Account
+from rerank.account import TIMES, Account
 from rerank.cost import Cost, asking, expect, strategy_of
 from rerank.engines import Engine
 from rerank.engines.journal import Journal, remembering
-from rerank.engines.opening import choose, open_engine, refuse_unserved
+from rerank.engines.opening import choose, key_of, open_engine, refuse_unserved
 from rerank.errors import InputError, installing
+from rerank.evaluate import parse
 from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
-from rerank.recipes import Recipe
+from rerank.recipes import Recipe, Suite
 from rerank.records import Doc, Query, Run
 from rerank.scheduler import Budget, Judge, drive
 from rerank.stopwatch import spent
-from rerank.suites import Suite
-from rerank.tasks import Task, load_tasks, measures_of, suite_of
+from rerank.tasks import Task, load_tasks, suite_of
 
 Progress = Callable[[str, int, int], None]
 """Called with a dataset's name, its queries finished so far, and its queries in all."""
@@ -46,8 +46,8 @@ def check(recipe: Recipe) -> Suite:
     two = [Doc("1", "a document"), Doc("2", "another")]
     expect(recipe.row, {Query("1", "a query"): two}, worded=recipe.needs_model)
     suite = suite_of(recipe)
-    for entry in suite.datasets:
-        measures_of(suite, entry)
+    for measure in suite.measures:
+        parse(measure)
     return suite
 
 
@@ -72,7 +72,7 @@ def run(
     costs = [expected(recipe, task) for task in tasks]
     for task in tasks:
         _oracle(recipe, task)
-        evidence.measured(task, {}, task.measures)  # a missing extra is named now, not hours later
+        evidence.measured(task, {}, suite.measures)  # a missing extra is named now, not hours later
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
     scores: dict[str, dict[str, dict[str, float]]] = {}
@@ -83,10 +83,11 @@ def run(
             reranked = rerank_task(recipe, task, judge := judge_of(task), progress)
             tag = _safe(folder.resolve().name) or "rerank"
             sha256 = runs.write_run(folder / files[task.name], reranked.run, tag)
-            part, per_query = evidence.of_dataset(task, reranked.run, task.measures)
+            part, per_query = evidence.of_dataset(task, reranked.run, suite.measures)
             written = {"file": files[task.name], "run_sha256": sha256}
+            retrieval = {"retrieval": dict(task.retrieval)} if task.retrieval else {}
             cost = {"cost": reranked.account.summary()}
-            datasets[task.name] = {**part, **written, **evidence.of_source(task), **cost}
+            datasets[task.name] = {**part, **written, **retrieval, **cost}
             scores |= {task.name: per_query} if per_query else {}
             accounts.append(reranked.account)
             engine = _engine(judge)
@@ -96,7 +97,7 @@ def run(
     cost = reduce(add, accounts).summary()
     name = folder.resolve().name
     result = evidence.of_run(name, recipe, suite, datasets, cost, engine) | {"scores": scored}
-    runs.write_result(folder, result)
+    runs.write_result(folder, result := runs.kept(folder, result, TIMES))
     LOG.info("wrote %s: %s and %s", folder, ", ".join(files.values()), runs.RESULT)
     return result
 
@@ -165,7 +166,13 @@ def judging(
     if not recipe.needs_model or prompt is None:
         yield partial(_oracle, recipe)
         return
-    engine = remembering(folder / "journal.sqlite", lambda: _opened(recipe, prompt, api_key))
+    name, options = _engine_of(recipe, prompt, api_key)
+    assert recipe.model
+    engine = remembering(
+        folder / "journal.sqlite",
+        key_of(name, recipe.model, options),
+        partial(_opened, name, recipe.model, options),
+    )
     try:
         judge = LLMJudge(prompt.with_sampling(**dict(recipe.sampling)), engine)
         judge.check(widest)
@@ -180,15 +187,19 @@ def _oracle(recipe: Recipe, task: Task) -> Oracle:
     return Oracle(task.qrels, **dict(recipe.oracle))
 
 
-def _opened(recipe: Recipe, prompt: Prompt, api_key: str | None) -> Engine:
-    assert recipe.model
+def _engine_of(recipe: Recipe, prompt: Prompt, api_key: str | None) -> tuple[str, dict[str, Any]]:
+    """The engine's name and all of its options."""
     automatic = choose(prompt.reader.wants, recipe.base_url)
     name = automatic if recipe.engine == "auto" else recipe.engine
     server = {"base_url": recipe.base_url, "api_key": api_key} if name == "http" else {}
     refuse_unserved(name, prompt.reader.wants, prompt.name)
+    return name, {**server, **recipe.engine_options}
+
+
+def _opened(name: str, model: str, options: Mapping[str, Any]) -> Engine:
     if name != "http":
-        LOG.info("loading %s on engine %s", recipe.model, name)
-    return open_engine(name, recipe.model, {**server, **recipe.engine_options})
+        LOG.info("loading %s on engine %s", model, name)
+    return open_engine(name, model, options)
 
 
 def _safe(name: str) -> str:

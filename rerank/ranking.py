@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, overload
 
+from rerank.calibration import Calibration, Keep, kept
 from rerank.dispatch import Driven
 from rerank.documents import id_of
 from rerank.engines import Engine
@@ -116,6 +117,28 @@ class Given:
     query: str
     documents: Sequence[Any]
     docs: list[Doc] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How much of a ranking its caller wants."""
+
+    top_n: int | None
+    keep: Keep | None
+    calibration: Calibration | None
+
+    def made(self, ranking: Ranking) -> Ranking:
+        """The ranking with probabilities, as far as it is wanted."""
+        scores = [hit.score for hit in ranking.hits]
+        chances: list[float | None] = [None] * len(scores)
+        if self.calibration and scores:
+            chances = self.calibration.probabilities(ranking.query, scores)
+        hits = tuple(
+            replace(hit, probability=p) for hit, p in zip(ranking.hits, chances, strict=True)
+        )
+        if self.keep and not ranking.error:
+            hits = hits[: kept(self.keep, scores, chances)]
+        return replace(ranking, hits=hits[: self.top_n])
 
 
 def ranking_of(job: Driven, given: Given, method: str, kind: ScoreKind) -> Ranking:

@@ -1,4 +1,4 @@
-"""What a run is made from: a recipe, read from TOML. Unknown keys are errors.
+"""What a run is made from: a recipe and a suite, read from TOML. Unknown keys are errors.
 
 A recipe is intention only; nothing here loads a model or a collection. Paths in it are seen
 from the folder that the command runs in.
@@ -20,7 +20,9 @@ from rerank.stages import (
     BM25Options,
     DenseOptions,
     ExtractOptions,
+    FeedbackOptions,
     FusionOptions,
+    LuceneOptions,
     PassageOptions,
 )
 
@@ -71,12 +73,12 @@ def limits(given: Mapping[str, float]) -> dict[str, Any]:
 class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
-    `first` is `bm25`, `dense` or `hybrid`, each with its table, a TREC run, or candidates as
-    RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. `method` is a row of METHODS;
-    `strategy`, `options`, `prompt` and `instruction` change parts of it; a `strategy` and a
-    `prompt` need no row. `split` names the judgments, where a dataset has several. With `passages`
-    the first stage searches windows of long documents; with `extract` a reranker sees of each
-    candidate what the query is about.
+    `first` is `bm25`, `lucene`, `dense`, `hybrid` or `feedback`, each with its table, a TREC run,
+    or candidates as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With `passages`
+    it searches windows of long documents; with `extract` a reranker sees of each candidate what the
+    query is about. `method` is a row of METHODS; `strategy`, `options`, `prompt` and `instruction`
+    change parts of it; a `strategy` and a `prompt` need no row. `split` names the judgments, where
+    a dataset has several.
     """
 
     suite: str | None = None
@@ -84,8 +86,10 @@ class Recipe(Strict):
     split: str | None = None
     first: str = "bm25"
     bm25: BM25Options = BM25Options()
+    lucene: LuceneOptions = LuceneOptions()
     dense: DenseOptions = DenseOptions()
     fusion: FusionOptions = FusionOptions()
+    feedback: FeedbackOptions | None = None
     passages: PassageOptions | None = None
     extract: ExtractOptions | None = None
     depth: int | None = pydantic.Field(None, ge=1)
@@ -124,18 +128,39 @@ class Recipe(Strict):
 
     def stage(self, first: str) -> pydantic.BaseModel:
         """The options of a first stage that has a name."""
-        return {"bm25": self.bm25, "dense": self.dense, "hybrid": self.fusion}[first]
+        tables: dict[str, pydantic.BaseModel | None] = {
+            "bm25": self.bm25,
+            "lucene": self.lucene,
+            "dense": self.dense,
+            "hybrid": self.fusion,
+            "feedback": self.feedback,
+        }
+        found = tables[first]
+        assert found is not None
+        return found
 
     @property
     def retrieved(self) -> tuple[str, ...]:
         """The first stages by name that take part; none where a file brings the candidates."""
-        of = self.fusion.of if self.first == "hybrid" else ()
+        of = {"hybrid": self.fusion.of, "feedback": ("dense",)}.get(self.first, ())
         return tuple(name for name in (self.first, *of) if name in RETRIEVED)
 
     @property
     def needs_model(self) -> bool:
         """Whether a language model answers, rather than nobody or the oracle."""
         return self.judge == "model" and self.row.strategy != "first-stage"
+
+
+class Suite(Strict):
+    """A yardstick: which datasets, which measures, how deep the first stage goes."""
+
+    about: str = ""
+    datasets: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
+    split: str = "test"
+    measures: tuple[str, ...] = pydantic.Field(
+        ("ndcg@10", "recall@100"), min_length=1, strict=False
+    )
+    depth: int = pydantic.Field(100, ge=1)
 
 
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
@@ -161,6 +186,12 @@ def changed(keys: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     for change in changes:
         _set(found, change)
     return found
+
+
+def read_suite(name: str) -> Suite:
+    """A suite of ours by name, or a TOML file by path."""
+    path = files.find("suites", name)
+    return files.checked(Suite, files.read_toml(path), path)
 
 
 def _checked(raw: dict[str, Any], path: Path) -> Recipe:
@@ -189,6 +220,10 @@ def _mistake(recipe: Recipe) -> str:
         return "give a suite or a dataset, not both"
     if not (recipe.suite or recipe.dataset) and recipe.first in RETRIEVED:
         return "give a suite, a dataset, or candidates as 'first'"
+    if "feedback" in (recipe.first, *recipe.fusion.of) and not recipe.feedback:
+        return "key 'feedback' is missing: give the run that teaches as feedback.order"
+    if recipe.first == "feedback" and recipe.passages:
+        return "give a first stage by feedback or passages, not both"
     if recipe.first == "hybrid" and "hybrid" in recipe.fusion.of:
         return "key 'fusion.of': hybrid cannot be a part of itself"
     if recipe.fusion.weights and len(recipe.fusion.weights) != len(recipe.fusion.of):

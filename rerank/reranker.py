@@ -16,16 +16,17 @@ from typing import Any, Literal, TypeAlias
 
 from rerank import cost
 from rerank.automatic import choose_method
+from rerank.calibration import Calibration, Keep, read_calibration, refuse_keep
 from rerank.cost import Cost, asking, expect, strategy_of, widest
 from rerank.dispatch import Dispatch, Driven
 from rerank.documents import Texts, docs_of, listed, query_of
 from rerank.engines import Engine
 from rerank.engines.journal import remembering
-from rerank.engines.opening import ENGINES, choose, open_engine, refuse_unserved
+from rerank.engines.opening import ENGINES, choose, key_of, open_engine, refuse_unserved
 from rerank.errors import EngineError, UsageError
 from rerank.judges import LLMJudge
 from rerank.methods import METHODS, Method
-from rerank.ranking import Given, Hit, Ranking, ranking_of, score_kind_of
+from rerank.ranking import Cut, Given, Hit, Ranking, ranking_of, score_kind_of
 from rerank.recipes import limits
 from rerank.records import Query
 from rerank.scheduler import Budget, Job
@@ -48,7 +49,8 @@ class Reranker:
     strategy of your own, `module:function`, needs no method, but a prompt. With `base_url` the
     model is asked over HTTP; else it is loaded here, by the engine named. `journal` is a file that
     remembers every reply. `budget` is what one query may cost: calls, tokens or seconds. `text`
-    reads documents that are neither texts nor have one. With `on_error="keep"` a query that fails
+    reads documents that are neither texts nor have one. `calibration`, or a file with one, gives
+    hits their `probability`, and `keep` its meaning. With `on_error="keep"` a query that fails
     comes back in its old order with the reason, instead of raising.
     """
 
@@ -68,6 +70,7 @@ class Reranker:
         journal: Path | str | None = None,
         budget: Mapping[str, float] | None = None,
         text: Texts | None = None,
+        calibration: Calibration | Path | str | None = None,
         on_error: Literal["raise", "keep"] = "raise",
     ) -> None:
         _refuse(on_error, engine, base_url)
@@ -88,41 +91,63 @@ class Reranker:
         name = choose(wording.reader.wants, base_url) if engine == "auto" else engine
         server = {"base_url": base_url, "api_key": api_key} if name == "http" else {}
         refuse_unserved(name, wording.reader.wants, wording.name)
-        opening = partial(open_engine, name, model, {**server, **chosen})
-        self._engine: Engine = remembering(Path(journal), opening) if journal else opening()
+        settings = {**server, **chosen}
+        opening, key = partial(open_engine, name, model, settings), key_of(name, model, settings)
+        self._engine: Engine = remembering(Path(journal), key, opening) if journal else opening()
         self._judge = LLMJudge(wording, self._engine)
         self.score_kind = score_kind_of(wording, self._engine)
+        self._calibration = self._fitting(calibration)
         self._dispatch = Dispatch(self._judge)
         self._on_error, self._text, self._checked = on_error, text, 0
 
-    def rerank(self, query: str, documents: Sequence[Any], top_n: int | None = None) -> Ranking:
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[Any],
+        top_n: int | None = None,
+        *,
+        keep: Keep | None = None,
+    ) -> Ranking:
         """Your documents, best first; the best `top_n` of them, if given.
 
         A method that sorts only as many places as it is told to is told `top_n`, unless
-        `options` say otherwise.
+        `options` say otherwise. `keep` cuts where relevance ends: `{"score": s}`, or with a
+        calibration `{"probability": p}` or `{"precision": p}`, as many as p of which are
+        expected to be relevant. A query that failed is not cut so.
         """
-        given = self._given(query, documents)
+        given, cut = self._given(query, documents), self._cut(top_n, keep)
         future = self._submitted(given, self._sorting([given], top_n))
         try:
-            return self._ranking(future.result(), given, top_n)
+            return self._ranking(future.result(), given, cut)
         finally:
             future.cancel()  # nobody waits any more, whatever ended the wait
 
     async def arerank(
-        self, query: str, documents: Sequence[Any], top_n: int | None = None
+        self,
+        query: str,
+        documents: Sequence[Any],
+        top_n: int | None = None,
+        *,
+        keep: Keep | None = None,
     ) -> Ranking:
         """The same in an event loop. A task that is cancelled costs nothing more."""
-        given = self._given(query, documents)
+        given, cut = self._given(query, documents), self._cut(top_n, keep)
         future = self._submitted(given, self._sorting([given], top_n))
-        return self._ranking(await asyncio.wrap_future(future), given, top_n)
+        job = await asyncio.wrap_future(future)
+        if self._calibration:  # it may load an encoder
+            return await asyncio.to_thread(self._ranking, job, given, cut)
+        return self._ranking(job, given, cut)
 
     def rerank_many(
         self,
         batch: Iterable[Asked],
         top_n: int | None = None,
+        *,
+        keep: Keep | None = None,
         on_progress: Progress = lambda done, all: None,
     ) -> list[Ranking]:
         """Rerank many queries at once, all in flight together; rankings in the order given."""
+        cut = self._cut(top_n, keep)
         asked = [self._given(*one) for one in batch]
         row = self._sorting(asked, top_n)
         futures = {self._submitted(given, row): i for i, given in enumerate(asked)}
@@ -130,16 +155,17 @@ class Reranker:
         try:
             for future in as_completed(futures):
                 i = futures[future]
-                found[i] = self._ranking(future.result(), asked[i], top_n)
+                found[i] = self._ranking(future.result(), asked[i], cut)
                 on_progress(len(found), len(asked))
         finally:
             _cancel(futures)
         return [found[i] for i in range(len(asked))]
 
     async def astream(
-        self, batch: Iterable[Asked], top_n: int | None = None
+        self, batch: Iterable[Asked], top_n: int | None = None, *, keep: Keep | None = None
     ) -> AsyncIterator[tuple[int, Ranking]]:
         """Rankings as they finish, each with its query's place in the batch."""
+        cut = self._cut(top_n, keep)
         asked = [self._given(*one) for one in batch]
         row = self._sorting(asked, top_n)
         futures = {self._submitted(given, row): i for i, given in enumerate(asked)}
@@ -151,7 +177,7 @@ class Reranker:
             for _ in asked:
                 future = await done.get()
                 i = futures[future]
-                yield i, self._ranking(future.result(), asked[i], top_n)
+                yield i, self._ranking(future.result(), asked[i], cut)
         finally:
             _cancel(futures)
 
@@ -198,8 +224,6 @@ class Reranker:
 
     def _sorting(self, asked: Sequence[Given], top_n: int | None) -> Method:
         """The method, told how many places are wanted; warns where it may not sort so many."""
-        if top_n is not None and top_n < 1:
-            raise UsageError(f"top_n is {top_n}; it must be 1 or more")
         takes_k = top_n is not None and "k" in options_of(self._strategy)
         wanted = {"k": top_n} if takes_k else {}
         row = replace(self._row, options={**wanted, **self._row.options})
@@ -218,11 +242,25 @@ class Reranker:
             self._judge.check(shown)
             self._checked = shown
 
-    def _ranking(self, job: Driven, given: Given, top_n: int | None) -> Ranking:
+    def _fitting(self, calibration: Calibration | Path | str | None) -> Calibration | None:
+        if calibration is None:
+            return None
+        if not isinstance(calibration, Calibration):
+            calibration = read_calibration(calibration)
+        calibration.refuse_other(self.model, self.method, self.score_kind)
+        return calibration
+
+    def _cut(self, top_n: int | None, keep: Keep | None) -> Cut:
+        if top_n is not None and top_n < 1:
+            raise UsageError(f"top_n is {top_n}; it must be 1 or more")
+        if keep is not None:
+            refuse_keep(keep, self.method, self.score_kind, self._calibration is not None)
+        return Cut(top_n, keep, self._calibration)
+
+    def _ranking(self, job: Driven, given: Given, cut: Cut) -> Ranking:
         if job.error and self._on_error == "raise":
             raise EngineError(f"query {given.query!r}: {job.error}")
-        whole = ranking_of(job, given, self.method, self.score_kind)
-        return replace(whole, hits=whole.hits[:top_n])
+        return cut.made(ranking_of(job, given, self.method, self.score_kind))
 
 
 def _cancel(futures: Iterable["Future[Driven]"]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
@@ -133,6 +133,26 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     """Write `result.json` with sorted keys, numbers as they are; NaN is a ValueError."""
     text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     _replace(folder / RESULT, f"{text}\n".encode())
+
+
+def kept(folder: Path, result: dict[str, Any], times: Collection[str]) -> dict[str, Any]:
+    """The folder's result where it says the same but for `times`: a replay takes none of its own.
+
+    That is so if the journal answered everything that the run asked.
+    """
+    if result["cost"]["replayed"] < result["cost"]["calls"] or not (folder / RESULT).exists():
+        return result
+    try:
+        known = read_result(folder)
+    except InputError:  # damaged: this run writes it anew
+        return result
+    return known if _without(known, times) == _without(result, times) else result
+
+
+def _without(value: Any, times: Collection[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(part, times) for key, part in value.items() if key not in times}
+    return value
 
 
 def read_results(root: Path) -> dict[str, dict[str, Any]]:

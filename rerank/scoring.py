@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from rerank.datasets import read_qrels, read_run
 from rerank.errors import InputError
 from rerank.evaluate import Scores, TieSpan, evaluate, tie_spans
-from rerank.records import Run
+from rerank.records import Qrels, Run
 from rerank.runs import RUN
 
 Ties = Literal["auto", "file", "ids"]
@@ -33,7 +33,13 @@ def score_files(
     file was sorted and ranks nothing there. Where the two differ in the fourth digit, or ties leave
     more than 0.01 open, a note says so.
     """
-    judged = read_qrels(qrels)
+    yield from score_runs(paths, read_qrels(qrels), str(qrels), measures, ties)
+
+
+def score_runs(
+    paths: Sequence[Path], judged: Qrels, qrels: str, measures: Sequence[str], ties: Ties = "auto"
+) -> Iterator[Scored]:
+    """Score runs as `score_files` does, by judgments that have been read from `qrels`."""
     for path in paths:
         run = read_run(path / RUN if path.is_dir() else path)
         if run.keys().isdisjoint(judged):

@@ -10,8 +10,17 @@ FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 def collection(name: str) -> Path:
     """The folder of a shared collection; without it a test skips, and fails in CI."""
-    if not (path := FOLDER / name).is_dir():
-        reason = f"shared collection {name!r} is not beside this checkout"
+    return _there(FOLDER / name, f"shared collection {name!r}")
+
+
+def contract(name: str) -> Path:
+    """A file of the shared contract, such as the clients' calls; without it a test skips, too."""
+    return _there(FOLDER.parent / "contract" / name, f"shared contract {name!r}")
+
+
+def _there(path: Path, what: str) -> Path:
+    if not path.exists():
+        reason = f"{what} is not beside this checkout"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)

@@ -2,10 +2,16 @@
 
 import json
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
-from rerank.files import shipped
+import pytest
 
+from rerank import publishing
+from rerank.files import shipped
+from rerank.verify import verify
+
+ROOT = Path(__file__).resolve().parents[1]
 DEMO = shipped("demo")
 
 
@@ -53,3 +59,14 @@ def test_every_judged_passage_is_in_the_corpus() -> None:
     ids = {doc["_id"] for doc in lines("corpus.jsonl")}
     judged = {doc for grades in judgments().values() for doc in grades}
     assert judged <= ids, judged - ids
+
+
+@pytest.mark.parametrize("name", ["bm25", "minilm", "oracle"])
+def test_the_demos_runs_that_ship_are_what_their_files_and_the_demo_say(name: str) -> None:
+    assert verify(ROOT / "runs" / "demo" / name) == []
+
+
+def test_the_leaderboard_that_ships_is_what_the_runs_that_ship_say() -> None:
+    file = ROOT / "eval" / "LEADERBOARD.md"
+    found = publishing.from_folders(ROOT / "runs", file, with_page=False)
+    assert found.table == file.read_text("utf-8"), "run: rerank leaderboard"

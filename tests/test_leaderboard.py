@@ -1,12 +1,6 @@
 """Tables of results: best first, comparable, and the same bytes for the same results."""
 
-import json
-import random
-
-import pytest
-
-from rerank.errors import InputError
-from rerank.leaderboard import regenerate, render, summary, table
+from rerank.leaderboard import summary, table
 from rerank.markdown import markdown
 
 
@@ -64,26 +58,6 @@ def test_columns_line_up_texts_to_the_left_numbers_to_the_right():
     )
 
 
-def test_the_leaderboard_has_a_table_for_each_suite_with_links_to_the_runs():
-    results = {"z/one": result("one", "z", a=1.0), "b/two": result("two", "b", a=0.5)}
-    text = render(results)
-    assert text.index("## b") < text.index("## z")
-    assert "[two](../runs/b/two)" in text and "[one](../runs/z/one)" in text
-    assert text.endswith("|\n") and "\n\n\n" not in text
-
-
-def test_runs_of_one_name_in_one_suite_are_two_rows():
-    text = render({"a/x": result("x", a=1.0), "b/x": result("x", a=0.5)})
-    assert len(cells(text)) == 2 + 2
-
-
-def test_the_same_results_are_the_same_bytes_in_any_order():
-    results = {f"f{i}": result(f"n{i}", f"s{i % 3}", a=(i * 7 % 5) / 5) for i in range(20)}
-    shuffled = list(results.items())
-    random.Random(1).shuffle(shuffled)
-    assert render(dict(shuffled)) == render(results)
-
-
 def test_a_summary_shows_the_first_stage_once_unless_it_is_a_run():
     mine, plain = result("mine", **{"ndcg@10": 0.5}), result("plain", strategy="first-stage")
     plain["mean"] = plain["first_stage"]
@@ -98,57 +72,3 @@ def test_a_summary_of_two_suites_names_them_and_of_none_is_empty():
     two = summary({"a": result("a", "s1", x=1.0), "b": result("b", "s2", x=1.0)})
     assert two.startswith("s1\n\n| run") and "\n\ns2\n\n| run" in two
     assert summary({}) == ""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name, worth in (("one", 0.5), ("two", 0.75)):
-        path = tmp_path / "runs" / "s" / name / "result.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(result(name, a=worth)))
-    return tmp_path
-
-
-def test_regenerating_writes_once_and_checking_never_writes(folder):
-    runs, file = folder / "runs", folder / "eval" / "LEADERBOARD.md"
-    assert not regenerate(runs, file, check=True) and not file.exists()
-    assert not regenerate(runs, file)
-    assert regenerate(runs, file) and regenerate(runs, file, check=True)
-    written, when = file.read_bytes(), file.stat().st_mtime_ns
-    assert regenerate(runs, file) and file.stat().st_mtime_ns == when
-    file.write_bytes(written + b"\xff")
-    assert not regenerate(runs, file, check=True)
-    assert not regenerate(runs, file) and file.read_bytes() == written
-
-
-def test_links_lead_to_the_runs_from_wherever_the_table_is(folder):
-    regenerate(folder / "runs", folder / "TABLE.md")
-    assert "[two](runs/s/two)" in (folder / "TABLE.md").read_text()
-    regenerate(folder / "runs", folder / "runs" / "TABLE.md")
-    assert "[two](./s/two)" in (folder / "runs" / "TABLE.md").read_text()
-
-
-def test_a_result_that_is_none_of_ours_is_named(folder):
-    """It was a KeyError."""
-    path = folder / "runs" / "s" / "one" / "result.json"
-    path.write_text('{"name": "one", "mean": {}}')
-    with pytest.raises(InputError, match=r"one/result\.json: key 'suite': field required \(and 5"):
-        regenerate(folder / "runs", folder / "x.md")
-    path.write_text("[")
-    with pytest.raises(InputError, match=r"one/result\.json:1: "):
-        regenerate(folder / "runs", folder / "x.md")
-    assert not (folder / "x.md").exists()
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("mean", None), ("mean", {"map": "x"}), ("first_stage", []), ("suite", 3), ("cost", None),
-     ("cost", {"calls": 1}), ("name", None), ("limit", "x")],
-)  # fmt: skip
-def test_a_result_of_another_shape_is_named_by_its_key(folder, key, value):
-    """It was a traceback."""
-    path = folder / "runs" / "s" / "one" / "result.json"
-    path.write_text(json.dumps({**result("one", a=1.0), key: value}))
-    with pytest.raises(InputError, match=rf"one/result\.json: key '{key}"):
-        regenerate(folder / "runs", folder / "x.md")
-    assert not (folder / "x.md").exists()

@@ -24,7 +24,7 @@ from small import DOCS, QUERIES, beir
 from rerank import datasets, pipeline
 from rerank.errors import EngineError, InputError, UsageError
 from rerank.evaluate import evaluate
-from rerank.leaderboard.table import Row
+from rerank.leaderboard.folders import Row
 from rerank.methods import METHODS
 from rerank.recipes import read_recipe
 from rerank.records import Doc
@@ -300,8 +300,9 @@ def test_a_model_is_asked_once_for_each_question_and_its_answers_rank(small, mon
         docs == [f"d{d}" for d in range(DOCS - 1, -1, -1)] for docs in ranked("run").values()
     )
     assert result["model"] == "m" and result["judge"] == "model"
-    run(SCORER)
-    assert engines[1][-1].requests == []
+    before = Path("run/result.json").read_bytes()
+    assert run(SCORER) == result and len(engines) == 1  # no model is opened for a finished run
+    assert Path("run/result.json").read_bytes() == before
 
 
 def test_a_server_is_given_the_key_and_the_recipes_options(small, monkeypatch):

@@ -130,3 +130,12 @@ def test_a_damaged_result_is_an_error_that_names_it(tmp_path, content, what):
 def test_a_folder_of_runs_that_is_not_there_is_an_error_that_names_it(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such folder"):
         read_results(tmp_path / "nowhere")
+
+
+def test_a_result_that_is_damaged_is_written_anew(tmp_path):
+    result = {"cost": {"replayed": 0, "calls": 0, "seconds": 2.0}}
+    assert runs.kept(tmp_path, result, ("seconds",)) == result
+    (tmp_path / "result.json").write_text("{")
+    assert runs.kept(tmp_path, result, ("seconds",)) == result
+    runs.write_result(tmp_path, {"cost": {"replayed": 0, "calls": 0, "seconds": 1.0}})
+    assert runs.kept(tmp_path, result, ("seconds",))["cost"]["seconds"] == 1.0

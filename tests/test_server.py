@@ -7,9 +7,9 @@ import math
 import threading
 from time import monotonic, sleep
 
-import httpx
 import pytest
 from fakes import ScriptedEngine
+from serving import Client
 
 from rerank import Reranker
 from rerank.server.app import RERANK, Service, application
@@ -81,32 +81,6 @@ def served(monkeypatch):
     yield start
     for reranker in rerankers:
         reranker.close()
-
-
-class Client:
-    """Asks an application in this process, from outside of any event loop."""
-
-    def __init__(self, app):
-        self.app = app
-
-    def together(self, *asked):
-        """Requests at once: (method, path, options) each."""
-
-        async def all_of_them():
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-                return await asyncio.gather(*(client.request(m, p, **o) for m, p, o in asked))
-
-        return asyncio.run(all_of_them())
-
-    def post(self, path="/rerank", body=None, **options):
-        options = options or {"json": body}
-        [answer] = self.together(("POST", path, options))
-        return answer
-
-    def get(self, path, **options):
-        [answer] = self.together(("GET", path, options))
-        return answer
 
 
 def asked(**more):

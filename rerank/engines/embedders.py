@@ -81,7 +81,7 @@ class SentenceTransformers:
         }
         version = revision or folders.state(model)
         self.name = f"sentence-transformers {model}@{version} {dumps(decides, sort_keys=True)}"
-        self.width = self._model.get_sentence_embedding_dimension()
+        self.width = self._model.get_embedding_dimension()
         prompts = self._model.prompts
         document = prompts.get("document") or prompts.get("passage") or ""
         self.prompts = prompts.get("query") or "", document

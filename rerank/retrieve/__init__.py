@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from rerank.records import Doc, Query, Run
 from rerank.retrieve.bm25 import BM25
-from rerank.stages import BM25Options, DenseOptions
+from rerank.stages import BM25Options, DenseOptions, LuceneOptions
 
 __all__ = ["BM25", "RETRIEVERS", "Retriever"]
 
@@ -25,13 +25,15 @@ class Retriever(Protocol):
         """At most `depth` documents for each query, best first."""
         ...
 
-    def rank(self, queries: Sequence[Query], pools: Mapping[str, Sequence[str]]) -> Run:
-        """All documents of each query's pool, best first; equal scores keep its order."""
-        ...
-
 
 def _bm25(corpus: Iterable[Doc], options: BM25Options) -> Retriever:
     return BM25.of(corpus, **dict(options))
+
+
+def _lucene(corpus: Iterable[Doc], options: LuceneOptions) -> Retriever:
+    from rerank.retrieve.lucene import Lucene
+
+    return Lucene(corpus, options)
 
 
 def _dense(corpus: Iterable[Doc], options: DenseOptions) -> Retriever:
@@ -42,6 +44,7 @@ def _dense(corpus: Iterable[Doc], options: DenseOptions) -> Retriever:
 
 RETRIEVERS: dict[str, Callable[[Iterable[Doc], Any], Retriever]] = {
     "bm25": _bm25,
+    "lucene": _lucene,
     "dense": _dense,
 }
 """The retrievers by the names that `first` calls them; each takes the table of its name."""

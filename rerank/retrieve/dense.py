@@ -8,7 +8,7 @@ It knows no qrels and no run file; which model and which index, its options say.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,14 @@ class Dense:
         self.ids = [doc.id for doc in docs]
         self.encoder = encoder or embedder(self.options)
         self._keep = _dimensions(self.options, self.encoder)
-        self._store = Store(cache or files.cache() / "vectors", self.encoder.name, self._width)
+        self._store = Store(
+            cache or files.cache() / "vectors", self.encoder.name, self.encoder.width
+        )
         self.vectors = self._vectors([self._prompt(1) + _text(doc) for doc in docs])
         self._index = INDEXES[self.options.index](self.vectors, self.options)
         self.record: dict[str, Any] = {
             "encoder": self.encoder.name,
-            "index": _named(self.options),
+            "index": {"kind": self.options.index, **self._index.numbers},
             "dimensions": self._keep,
             "documents": len(docs),
             "bytes": self._index.bytes,
@@ -54,9 +56,12 @@ class Dense:
 
     def search(self, queries: Sequence[Query], depth: int) -> Run:
         """The `depth` nearest documents of each query, best first."""
+        return self.nearest(queries, self.embedded(queries), depth)
+
+    def nearest(self, queries: Sequence[Query], asked: Any, depth: int) -> Run:
+        """The `depth` documents nearest to each query's row of numbers, best first."""
         if depth < 1:
             raise UsageError(f"depth is {depth}; it must be 1 or more")
-        asked = self.embedded(queries)
         if self.options.index != "flat":
             self._measure(asked, depth)
         found = self._index.search(asked, depth)
@@ -69,32 +74,16 @@ class Dense:
             for query, scores, places in zip(queries, *found, strict=True)
         }
 
-    def rank(self, queries: Sequence[Query], pools: Mapping[str, Sequence[str]]) -> Run:
-        """All documents of each query's pool, nearest first, compared exactly."""
-        places = {doc: place for place, doc in enumerate(self.ids)}
-        run: Run = {}
-        for query, asked in zip(queries, self.embedded(queries), strict=True):
-            if lost := [doc for doc in pools[query.id] if doc not in places]:
-                raise InputError(f"document {lost[0]!r} is in a pool, and not in the corpus")
-            scores = self.vectors.read([places[doc] for doc in pools[query.id]]) @ asked
-            found = zip(pools[query.id], map(float, scores), strict=True)
-            run[query.id] = dict(sorted(found, key=lambda item: -item[1]))
-        return run
-
     def embedded(self, queries: Sequence[Query]) -> Any:
         """A row for each query, as the index compares it."""
         return self._vectors([self._prompt(0) + query.text for query in queries]).read()
-
-    @property
-    def _width(self) -> int:
-        return self.encoder.width
 
     def _prompt(self, side: int) -> str:
         own = (self.options.query_prompt, self.options.doc_prompt)[side]
         return self.encoder.prompts[side] if own is None else own
 
     def _vectors(self, texts: Sequence[str]) -> Vectors:
-        places = encoded(texts, self.encoder, self._store, _say)
+        places = encoded(texts, self.encoder, self._store, _progress)
         unit = self.options.similarity == "cosine"
         return Vectors(self._store.rows(), places, self._keep, unit)
 
@@ -129,24 +118,10 @@ def _dimensions(options: DenseOptions, encoder: Embeds) -> int:
     return options.dimensions or encoder.width
 
 
-def _named(options: DenseOptions) -> dict[str, Any]:
-    """The index and the numbers that make it what it is."""
-    numbers = {
-        "flat": (),
-        "hnsw": ("m", "ef_construction", "ef_search"),
-        "ivfpq": ("lists", "probes", "code_bytes", "seed"),
-        "binary": ("rescore", "rescore_least"),
-    }
-    return {
-        "kind": options.index,
-        **{key: getattr(options, key) for key in numbers[options.index]},
-    }
-
-
 def _text(doc: Doc) -> str:
     return f"{doc.title} {doc.text}".strip()
 
 
-def _say(done: int, all_: int) -> None:
-    if all_ > len(str(all_)) and done % 1024 == 0 and all_ >= 1024:
-        LOG.info("encoding: %d of %d texts", done, all_)
+def _progress(done: int, missing: int) -> None:
+    if done % 1024 == 0 and missing > 1024:
+        LOG.info("encoding: %d of %d texts; a killed run goes on from here", done, missing)

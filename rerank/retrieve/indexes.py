@@ -30,6 +30,7 @@ class Found(NamedTuple):
 
 class Index(Protocol):
     bytes: int  # what it keeps in memory
+    numbers: dict[str, int]  # what makes it what it is, besides its kind
 
     def search(self, queries: Any, depth: int) -> Found: ...
 
@@ -65,6 +66,7 @@ class Flat:
     def __init__(self, vectors: Vectors, options: DenseOptions) -> None:
         self._vectors = vectors.read()
         self.bytes = self._vectors.nbytes
+        self.numbers: dict[str, int] = {}
 
     def search(self, queries: Any, depth: int) -> Found:
         np = extra("numpy", "eval")
@@ -103,6 +105,11 @@ class HNSW:
         faiss.omp_set_num_threads(threads)
         links = 4 * self._index.hnsw.neighbors.size()
         self.bytes = 4 * vectors.keep * len(vectors.places) + links
+        self.numbers = {
+            "m": options.m,
+            "ef_construction": options.ef_construction,
+            "ef_search": options.ef_search,
+        }
 
     def search(self, queries: Any, depth: int) -> Found:
         self._index.hnsw.efSearch = max(self._wide, depth)
@@ -123,12 +130,19 @@ class IVFPQ:
         lists = options.lists or max(1, min(4 * int(count**0.5), count // 39))
         coarse, inner = faiss.IndexFlatIP(vectors.keep), faiss.METRIC_INNER_PRODUCT
         self._index = faiss.IndexIVFPQ(coarse, vectors.keep, lists, codes, 8, inner)
-        self._index.cp.seed = self._index.pq.cp.seed = options.seed
+        for clusters in (self._index.cp, self._index.pq.cp):
+            clusters.seed, clusters.min_points_per_centroid = options.seed, 1
         sample = np.random.default_rng(options.seed).permutation(count)[: max(256 * lists, 65536)]
         self._index.train(vectors.read(np.sort(sample)))
         self._index.nprobe = min(lists, options.probes)
         _filled(self._index, vectors, vectors.read)
         self.bytes = count * (codes + 8) + 4 * vectors.keep * (lists + 256)
+        self.numbers = {
+            "lists": lists,
+            "probes": self._index.nprobe,
+            "code_bytes": codes,
+            "seed": options.seed,
+        }
 
     def search(self, queries: Any, depth: int) -> Found:
         return Found(*self._index.search(queries, depth))
@@ -144,6 +158,7 @@ class Binary:
         self._index = faiss.IndexBinaryFlat(8 * width)
         _filled(self._index, vectors, lambda places: signs(vectors.read(places)))
         self.bytes = width * len(vectors.places)
+        self.numbers = {"rescore": options.rescore, "rescore_least": options.rescore_least}
 
     def search(self, queries: Any, depth: int) -> Found:
         np = extra("numpy", "eval")

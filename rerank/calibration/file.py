@@ -1,0 +1,64 @@
+"""A calibration as a file: what it was made for, the mapping, and how reliable it is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+
+from rerank.calibration.mappings import Adapter, Mapping, Strict
+from rerank.calibration.reliability import Reliability
+from rerank.calibration.vectors import query_vectors
+from rerank.errors import InputError, UsageError
+
+
+class Calibration(Strict):
+    """From the scores of one model and method to probabilities of being relevant."""
+
+    rerank_calibration: Literal[1] = 1
+    model: str
+    method: str
+    score_kind: str
+    relevant: int
+    judged: str
+    mapping: Mapping
+    reliability: Reliability
+
+    def probabilities(self, query: str, scores: Sequence[float | None]) -> list[float | None]:
+        """One for each score; None where there is no score."""
+        vector = self._vector(query)
+        return [
+            None if score is None else self.mapping.probability(score, vector) for score in scores
+        ]
+
+    def refuse_other(self, model: str, method: str, score_kind: str) -> None:
+        """Raise `UsageError` where scores are not those that this was fitted to."""
+        here, fitted = (model, method, score_kind), (self.model, self.method, self.score_kind)
+        if here != fitted:
+            raise UsageError(
+                f"this calibration is for the {fitted[2]} of {fitted[0]} by method {fitted[1]},"
+                f" not for the {here[2]} of {here[0]} by {here[1]}: fit one for it"
+            )
+
+    def save(self, path: Path | str) -> None:
+        Path(path).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    def _vector(self, query: str) -> list[float]:
+        if not isinstance(self.mapping, Adapter):
+            return []
+        [vector] = query_vectors(self.mapping.encoder, [query])
+        return list(map(float, vector))
+
+
+def read_calibration(path: Path | str) -> Calibration:
+    """A file that `save` wrote; `InputError` says what is wrong with any other."""
+    try:
+        return Calibration.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    except pydantic.ValidationError as wrong:
+        mistake = wrong.errors()[0]
+        place = ".".join(map(str, mistake["loc"]))
+        what = f"{place}: {mistake['msg']}" if place else mistake["msg"]
+        raise InputError.at(path, None, f"not a calibration ({what})") from None
+    except (OSError, UnicodeDecodeError) as wrong:
+        reason = getattr(wrong, "strerror", None) or "not UTF-8"
+        raise InputError.at(path, None, reason) from None
