@@ -32,11 +32,20 @@ class LuceneOptions(BM25Options):
     rm3_weight: float = pydantic.Field(0.5, ge=0, le=1)
 
 
+class MuveraOptions(Strict):
+    """The shape of `retrieve.muvera`'s vectors: repeats * 2^bits * projected numbers each."""
+
+    bits: int = pydantic.Field(5, ge=1, le=12)
+    projected: int = pydantic.Field(16, ge=1)
+    repeats: int = pydantic.Field(20, ge=1)
+    seed: int = 0
+
+
 class DenseOptions(Strict):
     """An encoder, what it reads, and the index that is searched: see `retrieve.indexes`.
 
     Prompts that are not given are those of the model's files. `dimensions` keeps the first ones
-    of a Matryoshka model.
+    of a Matryoshka model; `muvera` makes one vector of all tokens' (`retrieve.muvera`).
     """
 
     model: str = "all-MiniLM-L6-v2"
@@ -61,6 +70,13 @@ class DenseOptions(Strict):
     rescore_least: int = pydantic.Field(200, ge=1)
     sample: int = pydantic.Field(200, ge=1)
     seed: int = 0
+    muvera: MuveraOptions | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_shape(self) -> "DenseOptions":
+        if self.muvera and self.dimensions:
+            raise ValueError("give muvera or dimensions: only a Matryoshka model's can be cut")
+        return self
 
 
 class FusionOptions(Strict):

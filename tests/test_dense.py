@@ -12,7 +12,7 @@ from rerank.errors import InputError, MissingExtra, UsageError
 from rerank.records import Doc, Query
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.indexes import INDEXES, Vectors, best, cut, recall
-from rerank.stages import DenseOptions
+from rerank.stages import DenseOptions, MuveraOptions
 
 CORPUS = [Doc(f"d{n}", f"{n}") for n in range(600)]
 
@@ -108,6 +108,33 @@ def test_prompts_stand_before_queries_and_documents_and_may_be_the_users(tmp_pat
     encoder.asked.clear()
     dense(tmp_path, CORPUS[:1], encoder, query_prompt="", doc_prompt="p ").search(queries(1), 1)
     assert encoder.asked == ["p 0", "query 0"]
+
+
+class Tokens(Drawn):
+    """Each letter is a token."""
+
+    def encode_tokens(self, texts):
+        self.asked += texts
+        return [Drawn.encode(Drawn(), list(text)) for text in texts]
+
+
+def test_with_muvera_a_text_is_found_by_the_best_of_its_tokens(tmp_path):
+    corpus = [Doc("shared", "abcd"), Doc("none", "wxyz"), Doc("one", "awxy")]
+    shape = MuveraOptions(bits=3, projected=32, repeats=20)
+    index = dense(tmp_path, corpus, Tokens(), muvera=shape)
+    run = index.search([Query("q", "abc")], 3)
+    assert list(run["q"]) == ["shared", "one", "none"]
+    assert index.record["dimensions"] == 20 * 8 * 32
+    again = Tokens()
+    assert dense(tmp_path, corpus, again, muvera=shape).search([Query("q", "abc")], 3) == run
+    assert again.asked == []
+
+
+def test_muvera_needs_token_vectors_and_whole_ones(tmp_path):
+    with pytest.raises(UsageError, match="muvera needs token vectors"):
+        dense(tmp_path, muvera=MuveraOptions())
+    with pytest.raises(ValueError, match="muvera or dimensions"):
+        DenseOptions(muvera=MuveraOptions(), dimensions=8)
 
 
 def test_a_title_is_read_before_the_text(tmp_path):

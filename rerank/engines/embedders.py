@@ -52,6 +52,12 @@ class Embedder:
             vectors = self._model.vectors(texts, self._batch_tokens)
             return self._model.torch.stack(vectors).numpy()
 
+    def encode_tokens(self, texts: Sequence[str]) -> list[Any]:
+        """A row for each token of each text."""
+        with self._model.computing():
+            found = self._model.token_vectors(texts, self._batch_tokens)
+            return [rows.numpy() for rows in found]
+
 
 class SentenceTransformers:
     """A model as sentence-transformers loads it; the only place that imports it."""

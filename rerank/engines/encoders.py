@@ -5,7 +5,7 @@ encoder makes one vector of many tokens is read from the files that sentence-tra
 beside the weights, and what is unknown there is an error: a wrong pooling scores, but badly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -163,11 +163,20 @@ class Encoder(PairModel):
 
     def vectors(self, texts: Sequence[str], batch_tokens: int) -> list[Any]:
         """One vector for each text, which is not remembered; similar lengths share a batch."""
+        return self._in_batches(texts, batch_tokens, self._embed)
+
+    def token_vectors(self, texts: Sequence[str], batch_tokens: int) -> list[Any]:
+        """For each text a row of numbers, of length 1, for each of its tokens."""
+        return self._in_batches(texts, batch_tokens, self._embed_tokens)
+
+    def _in_batches(
+        self, texts: Sequence[str], batch_tokens: int, embed: Callable[[Sequence[Text]], None]
+    ) -> list[Any]:
         read = [self._text(text.lower() if self._form.lower else text) for text in texts]
         waiting = sorted(read, key=lambda text: text.tokens, reverse=True)
         while waiting:
             rows = max(1, batch_tokens // waiting[0].tokens)
-            self._embed(waiting[:rows])
+            embed(waiting[:rows])
             del waiting[:rows]
         return [text.vector for text in read]
 
@@ -189,6 +198,13 @@ class Encoder(PairModel):
             vectors = vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         for text, vector in zip(texts, vectors.cpu(), strict=True):
             text.vector, text.inputs = vector, {}
+
+    def _embed_tokens(self, texts: Sequence[Text]) -> None:
+        output, _ = self._run(texts)
+        states = numbers(output.last_hidden_state)
+        states = states / states.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        for text, rows in zip(texts, states.cpu(), strict=True):
+            text.vector, text.inputs = rows[: text.tokens], {}
 
 
 def _pooled(pooling: str, states: Any, mask: Any) -> Any:

@@ -17,8 +17,9 @@ from rerank.engines.embedders import EMBEDDERS, Embeds
 from rerank.errors import InputError, UsageError, extra
 from rerank.records import Doc, Query, Run
 from rerank.retrieve.indexes import INDEXES, Flat, Vectors, recall
+from rerank.retrieve.muvera import of_docs, of_queries, width
 from rerank.retrieve.vectors import Store, encoded
-from rerank.stages import DenseOptions
+from rerank.stages import DenseOptions, MuveraOptions
 
 LOG = logging.getLogger(__name__)
 
@@ -39,14 +40,14 @@ class Dense:
             raise InputError("the corpus is empty; dense retrieval needs at least one document")
         self.ids = [doc.id for doc in docs]
         self.encoder = encoder or embedder(self.options)
-        self._keep = _dimensions(self.options, self.encoder)
-        self._store = Store(
-            cache or files.cache() / "vectors", self.encoder.name, self.encoder.width
-        )
-        self.vectors = self._vectors([self._prompt(1) + _text(doc) for doc in docs])
+        self._sides = sides(self.encoder, self.options)
+        self._keep = _dimensions(self.options, self._sides[1])
+        folder = cache or files.cache() / "vectors"
+        self._stores = [Store(folder, side.name, side.width) for side in self._sides]
+        self.vectors = self._vectors(1, [_text(doc) for doc in docs])
         self._index = INDEXES[self.options.index](self.vectors, self.options)
         self.record: dict[str, Any] = {
-            "encoder": self.encoder.name,
+            "encoder": self._sides[1].name,
             "index": {"kind": self.options.index, **self._index.numbers},
             "dimensions": self._keep,
             "documents": len(docs),
@@ -76,16 +77,16 @@ class Dense:
 
     def embedded(self, queries: Sequence[Query]) -> Any:
         """A row for each query, as the index compares it."""
-        return self._vectors([self._prompt(0) + query.text for query in queries]).read()
+        return self._vectors(0, [query.text for query in queries]).read()
 
-    def _prompt(self, side: int) -> str:
+    def _vectors(self, side: int, texts: Sequence[str]) -> Vectors:
+        """Of queries (side 0) or documents (side 1), each after its prompt."""
+        encoder, store = self._sides[side], self._stores[side]
         own = (self.options.query_prompt, self.options.doc_prompt)[side]
-        return self.encoder.prompts[side] if own is None else own
-
-    def _vectors(self, texts: Sequence[str]) -> Vectors:
-        places = encoded(texts, self.encoder, self._store, _progress)
+        prompt = encoder.prompts[side] if own is None else own
+        places = encoded([prompt + text for text in texts], encoder, store, _progress)
         unit = self.options.similarity == "cosine"
-        return Vectors(self._store.rows(), places, self._keep, unit)
+        return Vectors(store.rows(), places, self._keep, unit)
 
     def _measure(self, asked: Any, depth: int) -> None:
         """Say and record what the index finds of the exact best, at 10 and at the depth."""
@@ -108,6 +109,28 @@ def embedder(options: DenseOptions) -> Embeds:
     named = ("similarity", "device", "dtype", "max_length", "batch_tokens", "revision")
     opened = EMBEDDERS[options.library]
     return opened(options.model, **{key: getattr(options, key) for key in named})
+
+
+def sides(encoder: Embeds, options: DenseOptions) -> tuple[Embeds, Embeds]:
+    """What encodes queries, and what encodes documents: the same, but for MUVERA."""
+    if options.muvera is None:
+        return encoder, encoder
+    return Fixed(encoder, options.muvera, "queries"), Fixed(encoder, options.muvera, "docs")
+
+
+class Fixed:
+    """The token vectors of queries or of documents as MUVERA's single ones."""
+
+    def __init__(self, encoder: Embeds, options: MuveraOptions, side: str) -> None:
+        if not hasattr(encoder, "encode_tokens"):
+            raise UsageError("dense.muvera needs token vectors; use library transformers")
+        self._tokens = encoder.encode_tokens
+        self._of, self._options = {"queries": of_queries, "docs": of_docs}[side], options
+        self.name = f"{encoder.name} muvera {side} {options.model_dump_json()}"
+        self.width, self.prompts = width(options), encoder.prompts
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        return self._of(self._tokens(texts), self._options)
 
 
 def _dimensions(options: DenseOptions, encoder: Embeds) -> int:
