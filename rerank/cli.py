@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rerank import printing
+from rerank import commands_suites, printing
 from rerank.commands_bench import bench
 from rerank.commands_bias import bias
 from rerank.commands_calibrate import calibrate
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 prompts_app = typer.Typer(help="The wordings that ship, and yours.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
+app.add_typer(commands_suites.app, name="suites")
 
 Ties = Literal["auto", "file", "ids"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

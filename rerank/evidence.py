@@ -18,10 +18,11 @@ from rerank.cost import strategy_of
 from rerank.engines.opening import PARTS
 from rerank.evaluate import Scores, evaluate
 from rerank.ir_metadata import ir_metadata
-from rerank.recipes import Recipe, Suite
+from rerank.recipes import Recipe
 from rerank.records import Doc, Qrels, Query, Run
 from rerank.runs import ranked_run
 from rerank.strategies import find_strategy, options_of
+from rerank.suites import Suite
 from rerank.tasks import Task
 
 
@@ -49,15 +50,23 @@ def of_dataset(
     return part, scores.per_query
 
 
+def of_source(task: Task) -> dict[str, Any]:
+    """Where a dataset was read, what is known of it, and what its first stage says of itself."""
+    known = {"bm25_reference": dict(task.reference)} if task.reference else {}
+    retrieval = {"retrieval": dict(task.retrieval)} if task.retrieval else {}
+    return {"measures": list(task.measures), "source": task.source, **known, **retrieval}
+
+
 def measured(task: Task, run: Run, measures: Sequence[str]) -> Scores | None:
     """What a run is worth; nothing is known of it where nobody judged."""
     return evaluate(task.qrels, run, measures) if task.qrels else None
 
 
 def means(datasets: Mapping[str, Any], part: str) -> dict[str, float]:
-    """The mean over the datasets that have judgments, measure by measure."""
+    """The mean over the datasets that have judgments, for each measure that all of them have."""
     found = [dataset[part] for dataset in datasets.values() if part in dataset]
-    return {m: round(fmean(mean[m] for mean in found), 6) for m in found[0]} if found else {}
+    shared = [m for m in found[0] if all(m in mean for mean in found)] if found else []
+    return {m: round(fmean(mean[m] for mean in found), 6) for m in shared}
 
 
 def of_run(
@@ -90,7 +99,7 @@ def of_run(
         "depth": suite.depth,
         "limit": recipe.limit,
         "budget": recipe.budget.model_dump(exclude_none=True),
-        "measures": list(suite.measures),
+        "measures": list(dict.fromkeys(m for part in datasets.values() for m in part["measures"])),
         "datasets": dict(datasets),
         "mean": means(datasets, "mean"),
         "first_stage": means(datasets, "first_stage"),

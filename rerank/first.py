@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 
 from rerank import datasets
 from rerank.datasets import Dataset
-from rerank.errors import InputError
+from rerank.errors import InputError, UsageError
 from rerank.evaluate import evaluate
 from rerank.recipes import Recipe
 from rerank.records import Query, Run
-from rerank.retrieve import RETRIEVERS
+from rerank.retrieve import RETRIEVERS, Ranks, Retriever
 from rerank.retrieve.fusion import fitted, fused
 from rerank.retrieve.sentences import Passages
 from rerank.stages import FusionOptions, PassageOptions
+from rerank.suites import Entry
 
 LOG = logging.getLogger(__name__)
 
@@ -31,20 +32,35 @@ class Found(NamedTuple):
 
 
 def search(
-    first: str, recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
+    first: str, recipe: Recipe, dataset: Dataset, entry: Entry, queries: Sequence[Query], depth: int
 ) -> Found:
-    """What a first stage finds for the queries: at most `depth` documents each, best first."""
+    """What a first stage finds for the queries: at most `depth` documents each, best first.
+
+    A query with candidates of its own gets all of those instead.
+    """
     if first == "hybrid":
-        return _hybrid(recipe, dataset, source, queries, depth)
+        return _hybrid(recipe, dataset, entry, queries, depth)
     if first == "feedback":
-        return _taught(recipe, dataset, source, queries, depth)
+        return _taught(recipe, dataset, entry, queries, depth)
     if first in RETRIEVERS and recipe.passages:
         return _by_passages(first, recipe, recipe.passages, dataset, queries, depth)
     if first in RETRIEVERS:
         retriever = RETRIEVERS[first](dataset.corpus.values(), recipe.stage(first))
-        run = retriever.search(queries, depth)
+        run = _asked(retriever, first, dataset, queries, depth)
         return Found(run, dict(retriever.record))
     return Found(datasets.read_run(Path(first)), {})
+
+
+def _asked(
+    retriever: Retriever, first: str, dataset: Dataset, queries: Sequence[Query], depth: int
+) -> Run:
+    """What a retriever finds in the corpus, or how it ranks the candidates that are given."""
+    given = [query for query in queries if query.id in dataset.pools]
+    if given and not isinstance(retriever, Ranks):
+        raise _given(first, dataset)
+    run = retriever.rank(given, dataset.pools) if given and isinstance(retriever, Ranks) else {}
+    free = [query for query in queries if query.id not in dataset.pools]
+    return {**run, **(retriever.search(free, depth) if free else {})}
 
 
 def _by_passages(
@@ -56,6 +72,8 @@ def _by_passages(
     depth: int,
 ) -> Found:
     """Search windows of the documents; a document's score is made of its passages'."""
+    if dataset.pools:
+        raise _given("passages", dataset)
     passages = Passages.of(dataset.corpus.values(), options)
     retriever = RETRIEVERS[first](passages.corpus, recipe.stage(first))
     found = retriever.search(queries, depth if options.score == "first" else depth * options.deep)
@@ -63,16 +81,16 @@ def _by_passages(
 
 
 def _hybrid(
-    recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
+    recipe: Recipe, dataset: Dataset, entry: Entry, queries: Sequence[Query], depth: int
 ) -> Found:
     options = recipe.fusion
-    training = _training(options, source, queries) if options.train else None
+    training = _training(options, entry, queries) if options.train else None
     asked = (
         [*queries, *(training.queries[query] for query in training.qrels)] if training else queries
     )
-    names = [name.replace("{dataset}", source) for name in options.of]
+    names = [name.replace("{dataset}", entry.label) for name in options.of]
     parts = [
-        search(name, recipe, dataset, source, asked, max(depth, options.depth)) for name in names
+        search(name, recipe, dataset, entry, asked, max(depth, options.depth)) for name in names
     ]
     record: dict[str, Any] = {
         name: part.record for name, part in zip(names, parts, strict=True) if part.record
@@ -86,7 +104,7 @@ def _hybrid(
 
 
 def _taught(
-    recipe: Recipe, dataset: Dataset, source: str, queries: Sequence[Query], depth: int
+    recipe: Recipe, dataset: Dataset, entry: Entry, queries: Sequence[Query], depth: int
 ) -> Found:
     """Dense retrieval with queries that learned from a reranker's run."""
     from rerank.retrieve.dense import Dense
@@ -94,9 +112,11 @@ def _taught(
 
     options = recipe.feedback
     assert options is not None
+    if dataset.pools:
+        raise _given("feedback", dataset)
     dense = Dense(dataset.corpus.values(), recipe.dense)
     runs = [
-        datasets.read_run(Path(path.replace("{dataset}", source))) if path else None
+        datasets.read_run(Path(path.replace("{dataset}", entry.label))) if path else None
         for path in (options.order, options.scores)
     ]
     teacher = Teacher(dense, runs[0], runs[1], options)
@@ -104,16 +124,24 @@ def _taught(
     return Found(run, dense.record | teacher.record)
 
 
-def _training(options: FusionOptions, source: str, queries: Sequence[Query]) -> Dataset:
+def _given(what: str, dataset: Dataset) -> UsageError:
+    return UsageError(
+        f"{dataset.name} gives the candidates of each query, and {what} searches a corpus; "
+        'use first = "bm25" or "dense" alone'
+    )
+
+
+def _training(options: FusionOptions, entry: Entry, queries: Sequence[Query]) -> Dataset:
     """The queries and judgments that weights are fitted on; none of them is ranked."""
-    assert options.train
-    training = datasets.load(source, options.train)
+    training = datasets.load_entry(
+        entry.model_copy(update={"split": options.train, "queries": None, "qrels": ""})
+    )
     tested = {part for query in queries for part in query}
     asked = [training.queries[query] for query in training.qrels]
     if both := [query for query in asked if tested & set(query)]:
         raise InputError(
-            f"{source}: {len(both)} of {len(asked)} queries of split {options.train} are ranked"
-            f" too, the first is {both[0].id!r}; weights are fitted on other queries"
+            f"{entry.label}: {len(both)} of {len(asked)} queries of split {options.train} are"
+            f" ranked too, the first is {both[0].id!r}; weights are fitted on other queries"
         )
     return training
 

@@ -20,14 +20,14 @@ from rerank.engines import Engine
 from rerank.engines.journal import Journal, remembering
 from rerank.engines.opening import choose, key_of, open_engine, refuse_unserved
 from rerank.errors import InputError, installing
-from rerank.evaluate import parse
 from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
-from rerank.recipes import Recipe, Suite
+from rerank.recipes import Recipe
 from rerank.records import Doc, Query, Run
 from rerank.scheduler import Budget, Judge, drive
 from rerank.stopwatch import spent
-from rerank.tasks import Task, load_tasks, suite_of
+from rerank.suites import Suite
+from rerank.tasks import Task, load_tasks, measures_of, suite_of
 
 Progress = Callable[[str, int, int], None]
 """Called with a dataset's name, its queries finished so far, and its queries in all."""
@@ -46,8 +46,8 @@ def check(recipe: Recipe) -> Suite:
     two = [Doc("1", "a document"), Doc("2", "another")]
     expect(recipe.row, {Query("1", "a query"): two}, worded=recipe.needs_model)
     suite = suite_of(recipe)
-    for measure in suite.measures:
-        parse(measure)
+    for entry in suite.datasets:
+        measures_of(suite, entry)
     return suite
 
 
@@ -72,7 +72,7 @@ def run(
     costs = [expected(recipe, task) for task in tasks]
     for task in tasks:
         _oracle(recipe, task)
-        evidence.measured(task, {}, suite.measures)  # a missing extra is named now, not hours later
+        evidence.measured(task, {}, task.measures)  # a missing extra is named now, not hours later
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
     scores: dict[str, dict[str, dict[str, float]]] = {}
@@ -83,11 +83,10 @@ def run(
             reranked = rerank_task(recipe, task, judge := judge_of(task), progress)
             tag = _safe(folder.resolve().name) or "rerank"
             sha256 = runs.write_run(folder / files[task.name], reranked.run, tag)
-            part, per_query = evidence.of_dataset(task, reranked.run, suite.measures)
+            part, per_query = evidence.of_dataset(task, reranked.run, task.measures)
             written = {"file": files[task.name], "run_sha256": sha256}
-            retrieval = {"retrieval": dict(task.retrieval)} if task.retrieval else {}
             cost = {"cost": reranked.account.summary()}
-            datasets[task.name] = {**part, **written, **retrieval, **cost}
+            datasets[task.name] = {**part, **written, **evidence.of_source(task), **cost}
             scores |= {task.name: per_query} if per_query else {}
             accounts.append(reranked.account)
             engine = _engine(judge)

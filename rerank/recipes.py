@@ -1,4 +1,4 @@
-"""What a run is made from: a recipe and a suite, read from TOML. Unknown keys are errors.
+"""What a run is made from: a recipe, read from TOML. Unknown keys are errors.
 
 A recipe is intention only; nothing here loads a model or a collection. Paths in it are seen
 from the folder that the command runs in.
@@ -151,18 +151,6 @@ class Recipe(Strict):
         return self.judge == "model" and self.row.strategy != "first-stage"
 
 
-class Suite(Strict):
-    """A yardstick: which datasets, which measures, how deep the first stage goes."""
-
-    about: str = ""
-    datasets: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
-    split: str = "test"
-    measures: tuple[str, ...] = pydantic.Field(
-        ("ndcg@10", "recall@100"), min_length=1, strict=False
-    )
-    depth: int = pydantic.Field(100, ge=1)
-
-
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe; `changes` are `key=value` with dots for tables, values as TOML or text.
 
@@ -186,12 +174,6 @@ def changed(keys: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     for change in changes:
         _set(found, change)
     return found
-
-
-def read_suite(name: str) -> Suite:
-    """A suite of ours by name, or a TOML file by path."""
-    path = files.find("suites", name)
-    return files.checked(Suite, files.read_toml(path), path)
 
 
 def _checked(raw: dict[str, Any], path: Path) -> Recipe:

@@ -11,51 +11,71 @@ from typing import Any
 
 from rerank import datasets
 from rerank.errors import InputError
+from rerank.evaluate.measures import at_level, parse
 from rerank.first import search
-from rerank.recipes import Recipe, Suite, read_suite
+from rerank.recipes import Recipe
 from rerank.records import Doc, Qrels, Query
 from rerank.retrieve.extract import extracted
+from rerank.suites import Entry, Suite, read_suite
 
 
 @dataclass(frozen=True)
 class Task:
-    """One dataset, ready to rerank: judged queries only, where there are judgments."""
+    """One dataset, ready to rerank: judged queries only, where there are judgments.
+
+    `retrieval` is what the first stage says of itself, `measures` are the names by which it is
+    scored, `source` is where it was read, and `reference` what BM25 is known to reach on it.
+    """
 
     name: str
     candidates: dict[Query, list[Doc]]
     qrels: Qrels
     retrieval: Mapping[str, Any] = field(default_factory=dict)
-    """What the first stage says of itself."""
+    measures: tuple[str, ...] = ()
+    source: str = ""
+    reference: Mapping[str, float] = field(default_factory=dict)
 
 
 def suite_of(recipe: Recipe) -> Suite:
     """The recipe's suite, or its one dataset as one; with the recipe's own depth and measures."""
-    own = {"depth": recipe.depth, "measures": recipe.measures, "split": recipe.split}
-    suite = read_suite(recipe.suite) if recipe.suite else Suite(datasets=(recipe.dataset or "",))
-    return suite.model_copy(update={key: value for key, value in own.items() if value is not None})
+    if recipe.suite:
+        suite = read_suite(recipe.suite)
+    else:
+        suite = Suite(datasets=(Entry(source=recipe.dataset or ""),))
+    own = {"measures": recipe.measures, "split": recipe.split}
+    said = {key: value for key, value in own.items() if value is not None}
+    entries = tuple(entry.model_copy(update=said) for entry in suite.datasets)
+    depth = suite.depth if recipe.depth is None else recipe.depth
+    return suite.model_copy(update={"datasets": entries, "depth": depth})
+
+
+def measures_of(suite: Suite, entry: Entry) -> tuple[str, ...]:
+    """The measures of a dataset; those without grades count from the entry's `relevant` on."""
+    names = entry.measures or suite.measures
+    return tuple(str(at_level(name, entry.relevant)) for name in names)
 
 
 def load_tasks(recipe: Recipe, suite: Suite) -> Iterator[Task]:
     """Load each dataset of the suite and find its candidates; one at a time."""
-    for source in suite.datasets:
-        first = recipe.first.replace("{dataset}", source)
-        if not source:
-            yield _limited(_candidates_alone(Path(first), suite.depth), recipe.limit)
+    for entry in suite.datasets:
+        first = recipe.first.replace("{dataset}", entry.label)
+        if entry.source:
+            task = _found(datasets.load_entry(entry), entry, first, recipe, suite.depth)
         else:
-            dataset = datasets.load(source, suite.split)
-            task = _found(dataset, source, first, recipe, suite.depth)
-            yield _limited(task, recipe.limit)
+            task = _candidates_alone(Path(first), suite.depth)
+        yield _limited(replace(task, measures=measures_of(suite, entry)), recipe.limit)
 
 
-def _found(dataset: datasets.Dataset, source: str, first: str, recipe: Recipe, depth: int) -> Task:
+def _found(dataset: datasets.Dataset, entry: Entry, first: str, recipe: Recipe, depth: int) -> Task:
     """The first stage's best documents of each judged query, in the order of the judgments."""
     wanted = [dataset.queries[query] for query in dataset.qrels or dataset.queries]
     record: dict[str, Any] = {}
     if _is_candidates(first):
         docs = datasets.read_candidates(Path(first)).docs
-        found = {query: ranked[:depth] for query, ranked in docs.items()}
+        found = {query: _allowed(dataset, query, ranked)[:depth] for query, ranked in docs.items()}
     else:
-        run, record = search(first, recipe, dataset, source, wanted, depth)
+        deep = _deep(dataset, wanted, depth)
+        run, record = search(first, recipe, dataset, entry, wanted, deep)
         found = datasets.from_run(run, dataset, depth)
     if not any(query.id in found for query in wanted):
         raise InputError(f"{first}: none of its queries is judged in {dataset.name}")
@@ -63,7 +83,27 @@ def _found(dataset: datasets.Dataset, source: str, first: str, recipe: Recipe, d
     if recipe.extract:
         words = recipe.extract.words
         candidates = {query: extracted(query, docs, words) for query, docs in candidates.items()}
-    return Task(dataset.name, candidates, dataset.qrels, record)
+    known = {str(parse(name)): value for name, value in entry.bm25.items()}
+    return Task(
+        dataset.name,
+        candidates,
+        dataset.qrels,
+        record,
+        source=dataset.origin,
+        reference=known if first == "bm25" else {},
+    )
+
+
+def _deep(dataset: datasets.Dataset, wanted: list[Query], depth: int) -> int:
+    """How much to look for, so that `depth` is left of it, and the whole of what is given."""
+    excluded = max((len(dataset.excluded.get(query.id, ())) for query in wanted), default=0)
+    given = max((len(dataset.pools.get(query.id, ())) for query in wanted), default=0)
+    return max(depth + excluded, given)
+
+
+def _allowed(dataset: datasets.Dataset, query: str, ranked: list[Doc]) -> list[Doc]:
+    by_id = {doc.id: doc for doc in ranked}
+    return [by_id[doc] for doc in dataset.candidates(query, by_id)]
 
 
 def _candidates_alone(path: Path, depth: int) -> Task:

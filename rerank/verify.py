@@ -57,7 +57,8 @@ def _numbers(folder: Path, result: Mapping[str, Any], recipe: Recipe) -> Iterato
                 yield f"dataset {task.name} is not in {runs.RESULT}"
                 continue
             part = result["datasets"][task.name]
-            again, per_query = _again(folder / part["file"], task, result["measures"])
+            measures = part.get("measures", result["measures"])
+            again, per_query = _again(folder / part["file"], task, measures)
             found[task.name] = again
             for key, value in again.items():
                 yield from _unlike(f"{task.name}.{key}", part.get(key), value)

@@ -183,6 +183,20 @@ def test_k1_and_b_out_of_range_are_usage_errors(k1: float, b: float, tmp_path: P
         BM25.of(FOXES, k1=k1, b=b, cache=tmp_path)
 
 
+def test_a_pool_is_ranked_whole_with_what_shares_no_term_last(tmp_path: Path) -> None:
+    index = BM25.of(FOXES, cache=tmp_path)
+    names = [doc.id for doc in FOXES]
+    found = index.search([Query("q", "snow fox")], len(FOXES))["q"]
+    rest = [name for name in names if name not in found]
+    listed = [*rest, *reversed([*found])]
+    pool = index.rank([Query("q", "snow fox")], {"q": listed})["q"]
+    assert [*pool] == sorted(listed, key=lambda name: -found.get(name, 0))
+    assert {name: np.float32(pool[name]) for name in found} == pytest.approx(found)
+    assert [*index.rank([Query("q", "the")], {"q": names[::-1]})["q"]] == names[::-1]
+    with pytest.raises(InputError, match="document 'x' is in a pool, and not in the corpus"):
+        index.rank([Query("q", "fox")], {"q": ["x"]})
+
+
 def test_a_depth_below_one_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="depth is 0"):
         ranking(FOXES, "fox", tmp_path, depth=0)

@@ -1,3 +1,4 @@
+import gzip
 import json
 import subprocess
 import sys
@@ -49,6 +50,26 @@ def test_a_folder_gives_its_texts_in_file_order_and_the_grades_of_a_split(tmp_pa
     assert dataset.name == "tiny"
     assert list(dataset.corpus.values()) == [Doc("d2", "second", "Two"), Doc("d1", "first", "")]
     assert dataset.qrels == {"q1": {"d1": 1, "d2": 0}}
+
+
+def test_each_file_of_a_folder_may_be_gzip(tmp_path):
+    plain = load(str(folder(tmp_path / "plain" / "tiny")))
+    packed = folder(tmp_path / "packed" / "tiny")
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        path = packed / name
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert load(str(packed)) == plain
+    assert refusal(packed, "dev") == "F/qrels/dev.tsv: no such split; there are: test"
+    (packed / "corpus.jsonl").write_text(CORPUS)
+    assert refusal(packed) == "F/corpus.jsonl: corpus.jsonl.gz is there too; remove one of them"
+
+
+def test_a_line_that_is_wrong_in_a_gzip_file_is_named(tmp_path):
+    packed = folder(tmp_path / "tiny")
+    (packed / "corpus.jsonl").unlink()
+    (packed / "corpus.jsonl.gz").write_bytes(gzip.compress(f"{CORPUS}{{}}\n".encode()))
+    assert refusal(packed) == "F/corpus.jsonl.gz:3: no '_id'; there is nothing"
 
 
 def test_queries_that_nobody_judged_are_kept(tmp_path):

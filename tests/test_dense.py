@@ -55,6 +55,17 @@ def test_a_flat_index_finds_the_nearest_documents_of_each_query(tmp_path):
         assert list(run[query.id]) == exact(Drawn(), query.text)[:7]
 
 
+def test_a_pool_is_ranked_whole_by_the_exact_vectors(tmp_path):
+    index = dense(tmp_path, index="binary")
+    names = [doc.id for doc in CORPUS]
+    asked = queries(2)
+    run = index.rank(asked, {query.id: names[::-1] for query in asked})
+    for query in asked:
+        assert list(run[query.id]) == exact(Drawn(), query.text)
+    with pytest.raises(InputError, match="document 'x' is in a pool, and not in the corpus"):
+        index.rank(asked[:1], {asked[0].id: ["x"]})
+
+
 def test_matryoshka_keeps_the_first_dimensions_at_unit_length(tmp_path):
     index = dense(tmp_path, dimensions=16)
     assert index.embedded(queries(3)).shape == (3, 16)

@@ -11,6 +11,7 @@ from rerank.pipeline import run
 from rerank.recipes import Recipe
 from rerank.retrieve.fusion import fitted, fused
 from rerank.stages import FusionOptions
+from rerank.suites import Entry
 from rerank.verify import verify
 
 ONE = {"q": {"a": 9.0, "b": 4.0, "c": 1.0}, "only one": {"x": 1.0}}
@@ -142,7 +143,7 @@ def hybrid(folder, **fusion):
     )
     dataset = datasets.load(str(folder))
     wanted = [dataset.queries[query] for query in dataset.qrels]
-    return search("hybrid", recipe, dataset, str(folder), wanted, 2)
+    return search("hybrid", recipe, dataset, Entry(source=str(folder)), wanted, 2)
 
 
 def test_weights_are_fitted_on_the_training_queries_and_recorded(split):

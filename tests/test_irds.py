@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rerank.datasets import load
+from rerank.datasets import irds, load
 from rerank.errors import InputError, MissingExtra
 from rerank.records import Doc, Query
 
@@ -49,6 +49,12 @@ QUERIES = [Asked("q1", "which is first?")]
 QRELS = [Judged("q1", "d1", 1), Judged("q1", "d2", -1)]
 
 
+def ir_datasets_registry():
+    import ir_datasets
+
+    return ir_datasets.registry._registered
+
+
 def failing():
     raise ConnectionError("Failed to resolve 'host'\n(no network)")
     yield
@@ -87,6 +93,23 @@ def test_an_id_gives_texts_titles_and_grades(register):
     assert list(dataset.corpus.values()) == [Doc("d2", "second", "Two"), Doc("d1", "first", "")]
     assert dataset.queries == {"q1": Query("q1", "which is first?")}
     assert dataset.qrels == {"q1": {"d1": 1, "d2": -1}}
+
+
+def test_a_large_corpus_is_asked_for_what_is_wanted_and_not_held(register, tmp_path, monkeypatch):
+    """With a real store of ir_datasets, as MS MARCO's is."""
+    from ir_datasets.indices import PickleLz4FullStore
+
+    source = register()
+    found = ir_datasets_registry()["tiny/test"]
+    store = PickleLz4FullStore(tmp_path / "store", lambda: iter(DOCS), Titled, "doc_id", ["doc_id"])
+    found.docs_store = lambda: store
+    found.metadata = lambda: {"docs": {"count": 2}}
+    held = load(source).corpus
+    monkeypatch.setattr(irds, "LARGE", 1)
+    corpus = load(source).corpus
+    assert type(held) is dict and type(corpus) is irds.Store
+    assert len(corpus) == 2 and [*corpus.values()] == [*held.values()]
+    assert corpus["d1"] == Doc("d1", "first", "") and "d3" not in corpus
 
 
 def test_rows_without_a_text_give_the_text_that_ir_datasets_makes_of_them(register):

@@ -12,6 +12,7 @@ from shared import collection
 
 from rerank.errors import InputError, UsageError
 from rerank.evaluate import Measure, evaluate, parse
+from rerank.evaluate.measures import at_level
 from rerank.records import Doc
 from rerank.runs import ranked_run
 
@@ -233,6 +234,23 @@ def test_a_run_without_a_document_for_any_query_scores_zero(run):
 def test_judgments_that_find_nothing_relevant_score_zero_and_count(grades):
     scores = evaluate({"q": grades, "r": {"a": 1}}, {"q": {"a": 1.0}, "r": {"a": 1.0}}, ["AP"])
     assert scores.mean == {"map": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("map", "map-l2"),
+        ("R@100", "recall@100-l2"),
+        ("AP(rel=3)", "map-l3"),
+        ("ndcg@10", "ndcg@10"),
+        ("judged@10", "judged@10"),
+        ("err@20", "err@20"),
+        ("rbp.95", "rbp.95-l2"),
+    ],
+)
+def test_a_level_is_for_measures_without_grades_that_name_none(name, found):
+    assert str(at_level(name, 2)) == found
+    assert at_level(name, 1) == parse(name)
 
 
 def test_ndcg_has_linear_gain():

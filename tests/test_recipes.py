@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rerank.errors import InputError, RerankError, UsageError
-from rerank.recipes import Recipe, read_recipe, read_suite
+from rerank.recipes import Recipe, read_recipe
+from rerank.suites import read_suite
 
 PLAIN = 'suite = "demo"\nmethod = "listwise"\nmodel = "m"\n'
 
@@ -186,7 +187,7 @@ def test_a_recipe_that_is_not_utf8_is_one_line(tmp_path):
 
 
 def test_a_suite_is_found_by_name_or_by_path_and_checked(tmp_path):
-    assert read_suite("demo").datasets == ("demo",)
+    assert [entry.source for entry in read_suite("demo").datasets] == ["demo"]
     mine = tmp_path / "mine.toml"
     mine.write_text('datasets = ["a", "b"]')
     assert read_suite(str(mine)).measures == ("ndcg@10", "recall@100")

@@ -15,6 +15,7 @@ from rerank.records import Doc, Query
 from rerank.retrieve.extract import extracted
 from rerank.retrieve.sentences import Passages, sentences, windows
 from rerank.stages import PassageOptions
+from rerank.suites import Entry
 from rerank.tasks import load_tasks, suite_of
 
 SEVEN = Doc("d", " ".join(f"Sentence {n} is here." for n in range(7)), "Title")
@@ -122,7 +123,7 @@ def test_a_recipe_with_passages_scores_documents_by_them(long):
     assert docs[0].text.startswith("Word0")
     assert task.retrieval["documents"] > 100  # passages
     dataset = datasets.load(long)
-    run = search("bm25", recipe, dataset, long, list(dataset.queries.values()), 1).run
+    run = search("bm25", recipe, dataset, Entry(source=long), list(dataset.queries.values()), 1).run
     assert list(run["q"]) == ["about"]
 
 

@@ -1,5 +1,7 @@
 """A collection as BEIR lays it out: `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`.
 
+Each may be gzip and end in `.gz`; two files of one part are refused, for which of them counts?
+
 Format: Thakur et al. 2021 (arXiv:2104.08663). `queries.jsonl` may hold more queries than are
 judged, and all are kept; which are asked is the caller's choice.
 """
@@ -17,13 +19,21 @@ def read_folder(folder: Path, split: str) -> Dataset:
     return complete(
         folder.resolve().name,
         qrels=read_qrels(_judged(folder, split)),
-        queries=queries(records(folder / "queries.jsonl")),
-        corpus=docs(records(folder / "corpus.jsonl")),
+        queries=queries(records(_plain_or_packed(folder / "queries.jsonl"))),
+        corpus=docs(records(_plain_or_packed(folder / "corpus.jsonl"))),
     )
 
 
+def _plain_or_packed(path: Path) -> Path:
+    packed = path.with_name(f"{path.name}.gz")
+    if path.is_file() and packed.is_file():
+        raise InputError.at(path, None, f"{packed.name} is there too; remove one of them")
+    return packed if packed.is_file() else path
+
+
 def _judged(folder: Path, split: str) -> Path:
-    if (path := folder / "qrels" / f"{split}.tsv").is_file():
+    if (path := _plain_or_packed(folder / "qrels" / f"{split}.tsv")).is_file():
         return path
-    there = sorted(other.stem for other in path.parent.glob("*.tsv"))
+    found = (other.name.removesuffix(".gz") for other in path.parent.glob("*.tsv*"))
+    there = sorted(name.removesuffix(".tsv") for name in found)
     raise InputError.at(path, None, f"no such split; there are: {', '.join(there) or 'none'}")

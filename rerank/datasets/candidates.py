@@ -68,11 +68,15 @@ def write_candidates(path: Path, candidates: Candidates) -> None:
 
 
 def from_run(run: Run, dataset: Dataset, depth: int) -> dict[str, list[Doc]]:
-    """The `depth` best documents of each query; equal scores keep the order of the run."""
+    """The `depth` best candidates of each query; equal scores keep the order of the run.
+
+    What is no candidate of a query is left out before the list is cut.
+    """
     ranked = {
-        asked: sorted(scores, key=scores.__getitem__, reverse=True)[:depth]
+        asked: dataset.candidates(asked, sorted(scores, key=scores.__getitem__, reverse=True))
         for asked, scores in run.items()
     }
+    ranked = {asked: docs[:depth] for asked, docs in ranked.items()}
     _check_known(ranked, dataset)
     return {asked: [dataset.corpus[doc] for doc in docs] for asked, docs in ranked.items()}
 

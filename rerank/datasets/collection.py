@@ -5,9 +5,10 @@ up, cannot carry another. A query has words; a document may be empty (BEIR's fiq
 but must say so: a text that is missing is an error. Files and formats are unknown here.
 """
 
+import hashlib
 import reprlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from rerank.datasets.lines import Place
@@ -23,18 +24,41 @@ Judged: TypeAlias = Iterable[tuple[Place, object, object, object]]
 """Rows of query id, document id and grade, and where each stands."""
 
 
+Listed: TypeAlias = Mapping[str, Collection[str]]
+"""Document ids by query id."""
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """A test collection. Documents may be judged that its corpus does not hold."""
+    """A test collection. Documents may be judged that its corpus does not hold.
+
+    `pools` are the only candidates of a query, where it has some; `excluded` are no candidates of
+    it, whoever finds them. `origin` says where it was read, if not
+    where it was asked for: at which revision.
+    """
 
     name: str
     queries: dict[str, Query]
     qrels: Qrels
     corpus: Mapping[str, Doc]
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded: Listed = field(default_factory=dict)
+    origin: str = field(default="", compare=False)
+
+    def candidates(self, query: str, docs: Iterable[str]) -> list[str]:
+        """Those of some documents that may be candidates of a query, in their order."""
+        excluded, pool = self.excluded.get(query, ()), self.pools.get(query)
+        allowed = docs if pool is None else filter(frozenset(pool).__contains__, docs)
+        return [doc for doc in allowed if doc not in excluded]
 
 
 def complete(
-    name: str, *, queries: dict[str, Query], qrels: Qrels, corpus: Mapping[str, Doc]
+    name: str,
+    *,
+    queries: dict[str, Query],
+    qrels: Qrels,
+    corpus: Mapping[str, Doc],
+    origin: str = "",
 ) -> Dataset:
     """A dataset of which no part is empty and every judged query has text."""
     for part, found in [("documents", corpus), ("queries", queries), ("judgments", qrels)]:
@@ -45,7 +69,32 @@ def complete(
             f"{name}: {len(lost)} of {len(qrels)} judged queries have no text; "
             f"the first is {lost[0]!r}"
         )
-    return Dataset(name, queries, qrels, corpus)
+    return Dataset(name, queries, qrels, corpus, origin=origin)
+
+
+def excluding(dataset: Dataset, excluded: Listed) -> Dataset:
+    """The dataset without some documents of some queries: no candidates, and never judged."""
+    both = {
+        query: frozenset(dataset.excluded.get(query, ())) | frozenset(excluded.get(query, ()))
+        for query in {**dataset.excluded, **excluded}
+    }
+    kept = {
+        query: {doc: grade for doc, grade in judged.items() if doc not in both.get(query, ())}
+        for query, judged in dataset.qrels.items()
+    }
+    return replace(dataset, qrels=kept, excluded=both)
+
+
+def pooling(dataset: Dataset, pools: Listed) -> Dataset:
+    """The dataset with the only candidates of its queries.
+
+    A pool is ordered by a hash of the ids: as it was stored, it may have the relevant first.
+    """
+    return replace(dataset, pools={query: _blind(pool) for query, pool in pools.items()})
+
+
+def _blind(docs: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted({*docs}, key=lambda doc: hashlib.sha256(doc.encode()).digest()))
 
 
 def docs(rows: Records) -> dict[str, Doc]:

@@ -5,7 +5,7 @@ something else elsewhere is refused. This module computes nothing.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -105,6 +105,13 @@ def parse(name: str) -> Measure:
     if kind == "rbp" and written["settings"] is not None and not settings.rel:
         raise UsageError(f"{name}: the gain of rbp is 0 or 1 here; write RBP(rel=1,p=...)")
     return measure
+
+
+def at_level(name: str, level: int) -> Measure:
+    """A measure by name, from `level` on where it takes no grades and names no level itself."""
+    measure = parse(name)
+    graded = measure.kind in _GRADED or measure.level > 1
+    return measure if graded else replace(measure, level=level)
 
 
 def _settings(text: str | None) -> _Settings | None:

@@ -5,13 +5,13 @@ when it is made.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from rerank.records import Doc, Query, Run
 from rerank.retrieve.bm25 import BM25
 from rerank.stages import BM25Options, DenseOptions, LuceneOptions
 
-__all__ = ["BM25", "RETRIEVERS", "Retriever"]
+__all__ = ["BM25", "RETRIEVERS", "Ranks", "Retriever"]
 
 
 class Retriever(Protocol):
@@ -23,6 +23,15 @@ class Retriever(Protocol):
 
     def search(self, queries: Sequence[Query], depth: int) -> Run:
         """At most `depth` documents for each query, best first."""
+        ...
+
+
+@runtime_checkable
+class Ranks(Retriever, Protocol):
+    """A retriever that can score documents that it is given."""
+
+    def rank(self, queries: Sequence[Query], pools: Mapping[str, Sequence[str]]) -> Run:
+        """All documents of each query's pool, best first; equal scores keep its order."""
         ...
 
 

@@ -20,7 +20,7 @@ import errno
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +74,19 @@ class BM25:
         if depth < 1:
             raise UsageError(f"depth is {depth}; it must be 1 or more")
         return {query.id: self._best(query.text, depth) for query in queries}
+
+    def rank(self, queries: Sequence[Query], pools: Mapping[str, Sequence[str]]) -> Run:
+        """All documents of each query's pool, best first; equal scores keep its order."""
+        places = {doc: place for place, doc in enumerate(self.ids)}
+        return {query.id: self._among(query.text, pools[query.id], places) for query in queries}
+
+    def _among(self, text: str, pool: Sequence[str], places: Mapping[str, int]) -> dict[str, float]:
+        if lost := [doc for doc in pool if doc not in places]:
+            raise InputError(f"document {lost[0]!r} is in a pool, and not in the corpus")
+        terms = self.index.get_tokens_ids(analysis.analyse(text))
+        scores = self.index.get_scores_from_ids(terms) if terms else None
+        found = {doc: 0.0 if scores is None else float(scores[places[doc]]) for doc in pool}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def _best(self, text: str, depth: int) -> dict[str, float]:
         np = extra("numpy", "eval")

@@ -8,7 +8,7 @@ It knows no qrels and no run file; which model and which index, its options say.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,18 @@ class Dense:
             }
             for query, scores, places in zip(queries, *found, strict=True)
         }
+
+    def rank(self, queries: Sequence[Query], pools: Mapping[str, Sequence[str]]) -> Run:
+        """All documents of each query's pool, nearest first, compared exactly."""
+        places = {doc: place for place, doc in enumerate(self.ids)}
+        run: Run = {}
+        for query, asked in zip(queries, self.embedded(queries), strict=True):
+            if lost := [doc for doc in pools[query.id] if doc not in places]:
+                raise InputError(f"document {lost[0]!r} is in a pool, and not in the corpus")
+            scores = self.vectors.read([places[doc] for doc in pools[query.id]]) @ asked
+            found = zip(pools[query.id], map(float, scores), strict=True)
+            run[query.id] = dict(sorted(found, key=lambda item: -item[1]))
+        return run
 
     def embedded(self, queries: Sequence[Query]) -> Any:
         """A row for each query, as the index compares it."""
