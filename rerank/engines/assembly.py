@@ -32,9 +32,10 @@ class Assembly:
 
     def ids(self, parts: Sequence[str]) -> list[int]:
         """The ids of `"".join(parts)`."""
-        found: list[int] = []
-        for place, part in enumerate(self._apart(parts)):
-            found += self._ids(part, place > 0)
+        first, *others = self._apart(parts)
+        found, ids = [*self._ids(first, False)], self._ids
+        for part in others:
+            found += ids(part, True)
         return found
 
     def _apart(self, parts: Sequence[str]) -> list[str]:
@@ -43,19 +44,22 @@ class Assembly:
         From the end on, so that each joint is judged with all that follows it up to the next.
         """
         kept = [part for part in parts if part] or [""]
-        glued = kept[-1:]
+        joined, after, glued = self._joined, kept[-1], []
         for place in range(len(kept) - 2, -1, -1):
-            if self._joined(self._left(kept, place), glued[-1][:REACH]):
-                glued[-1] = kept[place] + glued[-1]
+            part = kept[place]
+            left = self._left(kept, place) if self._dummy else part[-REACH:]
+            if joined(left, after[:REACH]):
+                after = part + after
             else:
-                glued.append(kept[place])
-        return glued[::-1]
+                glued.append(after)
+                after = part
+        return [after, *glued[::-1]]
 
     def _left(self, parts: Sequence[str], place: int) -> str:
         """What stands before a joint. SentencePiece merges without regard to words, so there what
         is before a short part counts too."""
         left = parts[place][-REACH:]
-        while self._dummy and len(left) < REACH and place > 0:
+        while len(left) < REACH and place > 0:
             place -= 1
             left = (parts[place] + left)[-REACH:]
         return left

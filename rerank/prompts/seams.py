@@ -4,6 +4,8 @@ A field of a template carries marks when it is written out. They are taken away 
 stays is where each field stood, widened to white space: there tokenizers seldom join.
 """
 
+from functools import lru_cache
+
 OPEN, CLOSE = "\ufdd0", "\ufdd1"  # Unicode noncharacters; passages are rid of them
 
 
@@ -19,28 +21,33 @@ class Field(str):
 def taken_apart(marked: str) -> tuple[str, tuple[int, ...]]:
     """A rendered text without its marks, and where to cut it, in rising order."""
     literal, *marked_fields = marked.split(OPEN)
-    pieces, spans, end = [literal], [], len(literal)
+    pieces, seams, end = [literal], set(), len(literal)
     for marked_field in marked_fields:
         field, _, after = marked_field.partition(CLOSE)
-        spans.append((end, end + len(field)))
-        pieces += [field, after]
-        end += len(field) + len(after)
-    text = "".join(pieces)
-    seams = {cut for start, stop in spans for cut in (_before(text, start), _after(text, stop))}
-    return text, tuple(sorted(seams - {0, len(text)}))
+        seams.add(end - _back(literal))
+        end += len(field)
+        seams.add(end + _on(after))
+        end += len(after)
+        pieces += (field, after)
+        literal = after
+    return "".join(pieces), tuple(sorted(seams - {0, end}))
 
 
-def _before(text: str, start: int) -> int:
-    """Back over a quotation mark, and over the space before it."""
-    while start > 0 and not text[start - 1].isspace():
+@lru_cache(4096)
+def _back(literal: str) -> int:
+    """How far back from a field: over a quotation mark, and over the space before it."""
+    start = len(literal)
+    while start > 0 and not literal[start - 1].isspace():
         start -= 1
-    return start - 1 if start > 0 and text[start - 1] == " " else start
+    return len(literal) - (start - 1 if start > 0 and literal[start - 1] == " " else start)
 
 
-def _after(text: str, end: int) -> int:
-    """On over a quotation mark, and over the line's end."""
-    while end < len(text) and not text[end].isspace():
+@lru_cache(4096)
+def _on(literal: str) -> int:
+    """How far on from a field: over a quotation mark, and over the line's end."""
+    end = 0
+    while end < len(literal) and not literal[end].isspace():
         end += 1
-    while end < len(text) and text[end] == "\n":
+    while end < len(literal) and literal[end] == "\n":
         end += 1
     return end

@@ -28,7 +28,7 @@ SETTINGS = {
     "block_size": 32,
     "enable_prefix_caching": True,
 }
-QUERIES = {"dl19": 20, "scifact": 10}
+QUERIES = {"dl19": 8, "scifact": 4}
 ROWS = []
 NOTE = (
     "rank-llm 0.25.7 from its package and ours, on one tiny random checkpoint and the same"
