@@ -35,6 +35,9 @@ def leaderboard(
         Path | None, typer.Option(help=f"The table; {OURS}, or {THEIRS} for run files.")
     ] = None,
     page: Annotated[Path | None, typer.Option(help=f"The page; {PAGE} beside the table.")] = None,
+    texts: Annotated[
+        bool, typer.Option(help="Texts and first stages, for which the data are loaded.")
+    ] = True,
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether both are what the runs say.")
     ] = False,
@@ -61,7 +64,7 @@ def leaderboard(
             with_page=with_page,
         )
     else:
-        found = publishing.from_folders(root, table, with_page)
+        found = publishing.from_folders(root, table, with_page, texts)
     for note in found.notes:
         printing.say(note)
     files = {table: found.table, **({shown: found.page} if with_page else {})}

@@ -27,10 +27,15 @@ class Published(NamedTuple):
     notes: list[str]
 
 
-def from_folders(root: Path, file: Path, with_page: bool = True) -> Published:
-    """The leaderboard of all run folders below `root`, as it is in `file`."""
+def from_folders(root: Path, file: Path, with_page: bool = True, texts: bool = True) -> Published:
+    """The leaderboard of all run folders below `root`, as it is in `file`.
+
+    Without `texts` the page needs none of the data that the runs ranked.
+    """
     found = read_folders(root, Path(os.path.relpath(root, file.parent)).as_posix())
-    seen = {b.title: views.of_folders(root, b, found.rows) for b in found.boards if with_page}
+    seen = {
+        b.title: views.of_folders(root, b, found.rows, texts) for b in found.boards if with_page
+    }
     notes = [f"{key} is not on the leaderboard: nobody judged it" for key in found.unjudged]
     return _published(found.boards, seen, notes, with_page)
 

@@ -4,7 +4,7 @@ Data that are gone make a view poorer and say so; they are no reason to have no 
 Replies are read from a run's journal by playing its strategy again, which asks nobody.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,22 @@ ANSWERS = {
 """The keys of a recipe that do not decide what there is to rank."""
 
 
-def of_folders(root: Path, board: Board, rows: Mapping[str, Row]) -> list[View]:
-    """A view of each dataset of a board, from the run folders below `root` and their data."""
+def of_folders(root: Path, board: Board, rows: Mapping[str, Row], texts: bool = True) -> list[View]:
+    """A view of each dataset of a board, from the run folders below `root` and their data.
+
+    Without `texts` no data are loaded: there are rankings and values alone.
+    """
     mine = {entry.key: rows[entry.key] for entry in board.entries}
-    tasks, lacks = _tasks(root, mine)
-    return [_view(root, name, mine, tasks.get(name, {}), lacks) for name in board.datasets]
+    tasks, lacks = _tasks(root, mine) if texts else ({}, ["Texts were left out."])
+    return [
+        _view(root, name, set(board.telling[name]), mine, tasks.get(name, {}), lacks)
+        for name in board.datasets
+    ]
 
 
 def of_files(name: str, paths: Mapping[str, Path], qrels: Qrels, data: Dataset | None) -> View:
     """A view of run files by their keys; without their data it has no texts."""
-    lists = {key: _top(read_run(path)) for key, path in paths.items()}
+    lists = {key: _top(read_run(path), qrels) for key, path in paths.items()}
     shown = {doc for listed in lists.values() for docs in listed.values() for doc in docs}
     corpus = data.corpus if data else {}
     return View(
@@ -80,38 +86,38 @@ def _tasks(
 def _view(
     root: Path,
     dataset: str,
+    wanted: set[str],
     rows: Mapping[str, Row],
     tasks: Mapping[str, tuple[Recipe, Task]],
     lacks: Sequence[str],
 ) -> View:
     lists = {
-        key: _top(read_run(root / key / row.datasets[dataset].file))
+        key: _top(read_run(root / key / row.datasets[dataset].file), wanted)
         for key, row in rows.items()
         if dataset in row.datasets
     }
     first: dict[str, Listed] = {}
     docs: dict[str, str] = {}
-    queries: dict[str, str] = {}
-    qrels: Qrels = {}
+    replies: dict[str, dict[str, list[Exchange]]] = {}
+    tops = [top for listed in lists.values() for top in listed.values()]
     for key, (recipe, task) in tasks.items():
-        qrels = task.qrels if len(task.qrels) > len(qrels) else qrels
-        queries |= {query.id: query.text for query in task.candidates}
-        listed = {q.id: [doc.id for doc in found[:TOP]] for q, found in task.candidates.items()}
+        candidates = {q: found for q, found in task.candidates.items() if q.id in wanted}
+        listed = {query.id: [doc.id for doc in found[:TOP]] for query, found in candidates.items()}
         if listed not in first.values():
             first[f"{recipe.first} (first stage)" if recipe.first not in first else key] = listed
-        shown = {
-            doc for part in (listed, lists.get(key, {})) for top in part.values() for doc in top
-        }
+        shown = {doc for top in (*tops, *listed.values()) for doc in top}
         docs |= {
-            d.id: _words(d) for found in task.candidates.values() for d in found if d.id in shown
+            doc.id: _words(doc) for found in candidates.values() for doc in found if doc.id in shown
         }
-    replies = {key: dict(_replies(root / key, rows[key], *tasks[key])) for key in tasks}
-    replies = {key: found for key, found in replies.items() if found}
+        if heard := dict(_replies(root / key, rows[key], recipe, candidates)):
+            replies[key] = heard
+    queries = {q.id: q.text for _, task in tasks.values() for q in task.candidates}
+    qrels = max((task.qrels for _, task in tasks.values()), key=len, default={})
     return View(dataset, queries, docs, qrels, lists, first, replies, tuple(lacks))
 
 
 def _replies(
-    folder: Path, row: Row, recipe: Recipe, task: Task
+    folder: Path, row: Row, recipe: Recipe, candidates: Mapping[Query, Sequence[Doc]]
 ) -> Iterator[tuple[str, list[Exchange]]]:
     """The first exchanges of each query, as far as the journal has them."""
     _, prompt = strategy_of(recipe.row)
@@ -121,7 +127,7 @@ def _replies(
     try:
         judge = LLMJudge(prompt.with_sampling(**dict(recipe.sampling)), recall)
         budget = recipe.budget.model_copy(update={"seconds": None})
-        for query, docs in task.candidates.items():
+        for query, docs in candidates.items():
             witness = _Witness(judge, recall)
             job = query, asking(recipe.row, docs)
             for _ in drive(
@@ -149,18 +155,19 @@ class _Witness:
     def poll(self) -> Iterable[tuple[Hashable, Answer]]:
         answered = list(self.judge.poll())
         for ticket, answer in answered:
-            reply, question = self.recall.replies.pop(ticket), self.asked.pop(ticket)
-            if len(self.heard) < EXCHANGES and not reply.error:
+            replies, question = self.recall.replies.pop(ticket), self.asked.pop(ticket)
+            if len(self.heard) < EXCHANGES and not replies[-1].error:
                 docs = tuple(doc.id for doc in question.documents)
-                exchange = Exchange(docs, reply.text, reply.scores, answer.status.value)
-                self.heard.append(exchange)
+                text = "".join(reply.text for reply in replies)
+                self.heard.append(Exchange(docs, text, replies[-1].scores, answer.status.value))
         return answered
 
 
-def _top(run: Run) -> Listed:
+def _top(run: Run, wanted: Collection[str]) -> Listed:
     return {
         query: sorted(scores, key=scores.__getitem__, reverse=True)[:TOP]
         for query, scores in run.items()
+        if query in wanted
     }
 
 

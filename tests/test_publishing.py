@@ -12,7 +12,7 @@ from fakes import ScriptedEngine
 from shared import collection
 from small import beir
 
-from rerank import cli, pipeline, publishing
+from rerank import cli, pipeline, publishing, views
 from rerank.errors import InputError, UsageError
 from rerank.recipes import read_recipe
 from rerank.wants import Reply
@@ -122,6 +122,14 @@ def test_a_result_of_another_shape_is_named_by_its_key(two, key, value):
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(InputError, match=rf"oracle/result\.json: key '{key}"):
         publishing.from_folders(Path("runs"), FILE)
+
+
+def test_without_texts_no_data_are_loaded(two, monkeypatch):
+    monkeypatch.setattr(views, "load_tasks", lambda *_: pytest.fail("data were loaded"))
+    found = publishing.from_folders(Path("runs"), FILE, texts=False)
+    [view] = content(found)[0]["views"]
+    assert view["lacks"] == ["Texts were left out."] and view["firsts"] == []
+    assert view["lists"][0]["tops"][0] and view["docs"][0][1] == ""
 
 
 # ---- the command

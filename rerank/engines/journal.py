@@ -133,7 +133,8 @@ class _Faces:
 class Recall:
     """An engine that replies what a journal holds under its name; all else is an error.
 
-    It asks nobody and writes nothing. `replies` are those that it gave, by ticket.
+    It asks nobody and writes nothing. `replies` are those that it gave, by ticket: two where a
+    thought came before scores.
     """
 
     wants: tuple[type[Want], ...] = (Text, Labels, Logits, Likelihood, Pair)
@@ -141,7 +142,7 @@ class Recall:
 
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.path = name, path
-        self.replies: dict[Hashable, Reply] = {}
+        self.replies: dict[Hashable, list[Reply]] = {}
         self._out: list[tuple[Hashable, Reply]] = []
         with _explained(path):
             self._rows = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", timeout=0, uri=True)
@@ -155,7 +156,7 @@ class Recall:
             found = _found(self._rows, _key(self.name, _spelled(request)))
         reply = found or Reply(error="not in the journal")
         self._out.append((ticket, reply))
-        self.replies[ticket] = reply
+        self.replies.setdefault(ticket, []).append(reply)
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         out, self._out = self._out, []

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
+from statistics import pstdev
 from typing import Any, TypeAlias
 
 from rerank.errors import UsageError
@@ -18,6 +19,7 @@ from rerank.evaluate.aggregate import Aggregate, aggregate
 from rerank.evaluate.compare import Comparison, compare
 
 PerQuery: TypeAlias = Mapping[str, Mapping[str, Mapping[str, float]]]
+SHOWN = 250
 COSTS = ("tokens", "calls", "seconds")
 
 
@@ -50,7 +52,8 @@ class Board:
     `datasets` have their numbers of queries. `means` are by run and measure, over queries and then
     over datasets; `single` by dataset and run. `groups` share a letter unless they differ over all
     datasets. `comparisons` are with `baseline`, by dataset. `fronts` are the runs that no other one
-    beats for less, by cost.
+    beats for less, by cost. `telling` are a dataset's queries on which runs differ most, the most
+    telling first, `SHOWN` at the most.
     """
 
     title: str
@@ -67,6 +70,7 @@ class Board:
     comparisons: dict[str, Comparison]
     fronts: dict[str, tuple[str, ...]]
     incomplete: dict[str, tuple[str, ...]]
+    telling: dict[str, tuple[str, ...]]
 
     def entry(self, key: str) -> Entry:
         return next(entry for entry in self.entries if entry.key == key)
@@ -109,6 +113,7 @@ def board(
         {name: compare(r, baseline) for name, r in main.items() if _comparable(r, baseline)},
         {cost: _front(cost, [entry[key] for key in best], ranked.means) for cost in COSTS},
         incomplete,
+        {name: _telling(runs) for name, runs in main.items()},
     )
 
 
@@ -176,6 +181,12 @@ def _groups(main: PerQuery, best: Sequence[str], baseline: str) -> dict[str, str
         for key in best
     }
     return compare(pooled, baseline).groups if _comparable(pooled, baseline) else {}
+
+
+def _telling(runs: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    queries = next(iter(runs.values()))
+    spread = {query: pstdev([by[query] for by in runs.values()]) for query in queries}
+    return tuple(sorted(queries, key=lambda query: (-spread[query], query))[:SHOWN])
 
 
 def _front(cost: str, entries: Sequence[Entry], means: Mapping[str, float]) -> tuple[str, ...]:

@@ -13,11 +13,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
-from statistics import pstdev
 from typing import Any, NamedTuple
 
 from rerank.errors import InputError
-from rerank.leaderboard.board import Board, Entry, spent
+from rerank.leaderboard.board import SHOWN, Board, Entry, spent
 from rerank.leaderboard.view import Exchange, Listed, View
 
 SCRIPTS = ("parts.js", "table.js", "plots.js", "query.js", "page.js")
@@ -34,9 +33,9 @@ class Size(NamedTuple):
 
 
 SIZES = (
-    Size(250, 320, 600),
-    Size(250, 160, 300),
-    Size(250, 80, 120),
+    Size(SHOWN, 320, 600),
+    Size(SHOWN, 160, 300),
+    Size(SHOWN, 80, 120),
     Size(100, 160, 200),
     Size(50, 120, 120),
     Size(20, 80, 80),
@@ -152,7 +151,7 @@ def _cost(entry: Entry) -> dict[str, Any] | None:
 def _view(board: Board, view: View, place: Mapping[str, int], size: Size) -> dict[str, Any]:
     entries = [entry for entry in board.entries if view.dataset in entry.values]
     values = {e.key: e.values[view.dataset][board.measure] for e in entries}
-    asked, whole = _queries(values, size.queries)
+    asked = sorted(board.telling[view.dataset][: size.queries])
     number = _Numbers()
     lists = [
         {"run": place[key], "tops": _tops(listed, asked, number)}
@@ -169,7 +168,7 @@ def _view(board: Board, view: View, place: Mapping[str, int], size: Size) -> dic
     }
     return {
         "dataset": view.dataset,
-        "all": whole,
+        "all": board.datasets[view.dataset],
         "lacks": view.lacks,
         "queries": [
             {
@@ -198,14 +197,6 @@ class _Numbers:
 
     def of(self, doc: str) -> int:
         return self.seen.setdefault(doc, len(self.seen))
-
-
-def _queries(values: Mapping[str, Mapping[str, float]], most: int) -> tuple[list[str], int]:
-    """The queries on which runs differ most, in the order of their ids; and how many there are."""
-    every = sorted({query for by in values.values() for query in by})
-    spread = {q: pstdev([by[q] for by in values.values() if q in by]) for q in every}
-    kept = sorted(every, key=lambda query: (-spread[query], query))[:most]
-    return sorted(kept), len(every)
 
 
 def _tops(listed: Listed, asked: Sequence[str], number: _Numbers) -> list[list[int]]:
