@@ -222,6 +222,10 @@ def test_the_25_runs_of_dl19_are_a_leaderboard_equal_to_their_index_and_to_itsel
     said = {row[0]: [float(value) for value in row[4:7]] for row in index}
     for run in board["runs"]:
         assert run["means"] == pytest.approx(said[run["name"]], abs=0.00011), run["name"]
+        row = next(
+            line for line in found.table.splitlines() if line.startswith(f"| {run['name']} ")
+        )
+        assert all(f" {mean:.4f} |" in row for mean in run["means"])
     groups = {run["name"]: set(run["group"]) for run in board["runs"]}
     repeats = [groups[f"bm25.gpt-3.5-turbo.rep{i}"] for i in range(1, 6)]
     assert set.intersection(*repeats)

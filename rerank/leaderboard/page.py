@@ -180,7 +180,7 @@ def _view(board: Board, view: View, place: Mapping[str, int], size: Size) -> dic
             for query in asked
         ],
         "values": {
-            str(place[k]): [_short(v.get(q, 0.0)) for q in asked] for k, v in values.items()
+            str(place[k]): [_short(v.get(q, 0.0), 5) for q in asked] for k, v in values.items()
         },
         "lists": lists,
         "firsts": firsts,
@@ -222,7 +222,7 @@ def _replies(
             [
                 [number.of(doc) for doc in exchange.docs],
                 _cut(exchange.text, size.reply),
-                [_short(score) for score in exchange.scores],
+                [_short(score, 5) for score in exchange.scores],
                 exchange.status,
             ]
             for exchange in found.get(query, ())
@@ -231,8 +231,9 @@ def _replies(
     ]
 
 
-def _short(value: Any) -> Any:
-    return round(value, 5) if isinstance(value, float) else value
+def _short(value: Any, digits: int = 9) -> Any:
+    """So many digits that four of them round as those of the whole number do."""
+    return round(value, digits) if isinstance(value, float) else value
 
 
 def _cut(text: str, length: int) -> str:
