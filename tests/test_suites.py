@@ -237,6 +237,7 @@ def test_the_first_stage_of_a_dataset_goes_by_its_name(tmp_path, suite, recipe):
     assert [[doc.id for doc in docs] for docs in task.candidates.values()] == [["d3", "d1"]]
 
 
+@pytest.mark.slow
 def test_a_suite_of_local_folders_reaches_the_figures_of_bm25(tmp_path, suite, recipe):
     """Anserini's on SciFact; on NovelEval's pools those of the copy's own check."""
     text = f"""
