@@ -269,6 +269,21 @@ bm25_source = "SOURCE.md of the copy, with bm25s"
     assert (again.returncode, again.stdout.rpartition(": ")[2]) == (0, "verified\n")
 
 
+@pytest.mark.slow
+def test_bm25_on_dl19_has_its_published_figures_with_relevance_from_grade_2_on(
+    tmp_path, suite, recipe
+):
+    data = collection("dl19")
+    entry = f'source = "{data}", name = "dl19", queries = 43, relevant = 2'
+    path = suite(f'measures = ["ndcg@10", "map@100", "recall@100"]\ndatasets = [{{ {entry} }}]')
+    made = recipe(f'suite = "{path}"\nfirst = "{data}/runs/bm25.trec.gz"')
+    assert pipeline.run(made, tmp_path / "run")["first_stage"] == pytest.approx(
+        {"ndcg@10": 0.5058, "map@100-l2": 0.2476, "recall@100-l2": 0.4910}, abs=0.00005
+    )
+    known = read_suite("trec-dl:dl19").datasets[0].bm25
+    assert known == {"ndcg@10": 0.5058, "map@100-l2": 0.2476, "recall@100-l2": 0.4910}
+
+
 def test_a_reference_stands_beside_bm25_and_beside_no_other_first_stage(tmp_path, suite, recipe):
     beir(tmp_path / "data")
     (tmp_path / "first.trec").write_text("q0 Q0 d3 1 9 x\n")
