@@ -16,6 +16,7 @@ from rerank.evaluate import evaluate
 from rerank.recipes import Recipe
 from rerank.records import Query, Run
 from rerank.retrieve import RETRIEVERS, Ranks, Retriever
+from rerank.retrieve.expansion import expanded
 from rerank.retrieve.fusion import fitted, fused
 from rerank.retrieve.sentences import Passages
 from rerank.stages import FusionOptions, PassageOptions
@@ -42,6 +43,8 @@ def search(
         return _hybrid(recipe, dataset, entry, queries, depth)
     if first == "feedback":
         return _taught(recipe, dataset, entry, queries, depth)
+    if first in RETRIEVERS and recipe.expansion:
+        queries = expanded(queries, recipe.expansion, by_words=first != "dense")
     if first in RETRIEVERS and recipe.passages:
         return _by_passages(first, recipe, recipe.passages, dataset, queries, depth)
     if first in RETRIEVERS:

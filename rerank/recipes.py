@@ -19,6 +19,7 @@ from rerank.stages import (
     RETRIEVED,
     BM25Options,
     DenseOptions,
+    ExpansionOptions,
     ExtractOptions,
     FeedbackOptions,
     FusionOptions,
@@ -74,11 +75,11 @@ class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
     `first` is `bm25`, `lucene`, `dense`, `hybrid` or `feedback`, each with its table, a TREC run,
-    or candidates as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With `passages`
-    it searches windows of long documents; with `extract` a reranker sees of each candidate what the
-    query is about. `method` is a row of METHODS; `strategy`, `options`, `prompt` and `instruction`
-    change parts of it; a `strategy` and a `prompt` need no row. `split` names the judgments, where
-    a dataset has several.
+    or candidates as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With `expansion`
+    it searches for what a model wrote on the query, with `passages` among windows of long
+    documents; with `extract` a reranker sees of each candidate what the query is about. `method` is
+    a row of METHODS; `strategy`, `options`, `prompt` and `instruction` change parts of it; a
+    `strategy` and a `prompt` need no row. `split` names the judgments, where a dataset has several.
     """
 
     suite: str | None = None
@@ -90,6 +91,7 @@ class Recipe(Strict):
     dense: DenseOptions = DenseOptions()
     fusion: FusionOptions = FusionOptions()
     feedback: FeedbackOptions | None = None
+    expansion: ExpansionOptions | None = None
     passages: PassageOptions | None = None
     extract: ExtractOptions | None = None
     depth: int | None = pydantic.Field(None, ge=1)
@@ -204,6 +206,10 @@ def _mistake(recipe: Recipe) -> str:
         return "give a suite, a dataset, or candidates as 'first'"
     if "feedback" in (recipe.first, *recipe.fusion.of) and not recipe.feedback:
         return "key 'feedback' is missing: give the run that teaches as feedback.order"
+    if recipe.expansion and recipe.first not in RETRIEVED:
+        return "key 'expansion': first is a file, and nothing is searched"
+    if recipe.first == "feedback" and recipe.expansion:
+        return "give a first stage by feedback or an expansion, not both"
     if recipe.first == "feedback" and recipe.passages:
         return "give a first stage by feedback or passages, not both"
     if recipe.first == "hybrid" and "hybrid" in recipe.fusion.of:

@@ -3,7 +3,7 @@
 Only names and numbers: what they mean is in `retrieve`, in a file for each.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 
@@ -140,4 +140,29 @@ class FeedbackOptions(Strict):
     def _has_a_teacher(self) -> "FeedbackOptions":
         if not (self.order or self.scores):
             raise ValueError("give a run as 'order' or 'scores'; somebody must teach")
+        return self
+
+
+class ExpansionOptions(Strict):
+    """What a model writes for each query before the first stage searches: `retrieve.expansion`.
+
+    `wording` stands in for the method's own and has `{query}` in it.
+    """
+
+    method: Literal["hyde", "query2doc", "think"] = "query2doc"
+    model: str
+    engine: Literal["auto", "vllm", "http", "transformers"] = "auto"
+    engine_options: dict[str, Any] = pydantic.Field(default_factory=dict)
+    base_url: str | None = None
+    wording: str | None = None
+    max_tokens: int = pydantic.Field(256, ge=1)
+    temperature: float = pydantic.Field(0.0, ge=0)
+    seed: int = 0
+
+    @pydantic.model_validator(mode="after")
+    def _has_a_query(self) -> "ExpansionOptions":
+        if self.wording is not None and "{query}" not in self.wording:
+            raise ValueError("wording has no {query} in it")
+        if self.engine == "http" and not self.base_url:
+            raise ValueError("base_url is missing: engine http needs the server's address")
         return self
