@@ -109,21 +109,25 @@ def _view(
         docs |= {
             doc.id: _words(doc) for found in candidates.values() for doc in found if doc.id in shown
         }
-        if heard := dict(_replies(root / key, rows[key], recipe, candidates)):
-            replies[key] = heard
+        if (journal := root / key / JOURNAL).is_file() and (engine := rows[key].engine):
+            replies[key] = dict(_replies(journal, engine, recipe, candidates))
+    lost = [
+        f"The journal of {rows[key].name} has no reply that could be found again."
+        for key, heard in replies.items()
+        if not heard
+    ]
     queries = {q.id: q.text for _, task in tasks.values() for q in task.candidates}
     qrels = max((task.qrels for _, task in tasks.values()), key=len, default={})
-    return View(dataset, queries, docs, qrels, lists, first, replies, tuple(lacks))
+    return View(dataset, queries, docs, qrels, lists, first, replies, (*lacks, *lost))
 
 
 def _replies(
-    folder: Path, row: Row, recipe: Recipe, candidates: Mapping[Query, Sequence[Doc]]
+    journal: Path, engine: str, recipe: Recipe, candidates: Mapping[Query, Sequence[Doc]]
 ) -> Iterator[tuple[str, list[Exchange]]]:
     """The first exchanges of each query, as far as the journal has them."""
     _, prompt = strategy_of(recipe.row)
-    if prompt is None or row.engine is None or not (folder / JOURNAL).is_file():
-        return
-    recall = Recall(row.engine, folder / JOURNAL)
+    assert prompt
+    recall = Recall(engine, journal)
     try:
         judge = LLMJudge(prompt.with_sampling(**dict(recipe.sampling)), recall)
         budget = recipe.budget.model_copy(update={"seconds": None})

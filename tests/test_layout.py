@@ -133,6 +133,7 @@ def test_a_wheel_built_from_the_sdist_holds_one_package_and_works_from_anywhere(
         "haystack_integrations",
     }
     assert "haystack_integrations/components/rankers/rerank.py" in listing
+    assert "rerank/leaderboard/web/page.html" in listing
     shown = subprocess.run([venv / "bin" / "rerank", "prompts", "list"], cwd="/", **quiet).stdout
     assert "listwise/first" in shown
     found = subprocess.run(

@@ -91,6 +91,10 @@ def test_replies_are_read_from_the_journal_by_query_with_what_became_of_them(mon
     before = {path: path.read_bytes() for path in Path("runs/s/model").iterdir()}
     assert content(publishing.from_folders(Path("runs"), FILE)) == [board]
     assert {path: path.read_bytes() for path in Path("runs/s/model").iterdir()} == before
+    path = Path("runs/s/model/result.json")
+    path.write_text(path.read_text().replace('"engine": "scripted"', '"engine": "another"'))
+    [lack] = content(publishing.from_folders(Path("runs"), FILE))[0]["views"][0]["lacks"]
+    assert lack == "The journal of model has no reply that could be found again."
     Path("runs/s/model/journal.sqlite").unlink()
     assert content(publishing.from_folders(Path("runs"), FILE))[0]["views"][0]["replies"] == {}
 

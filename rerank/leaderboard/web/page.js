@@ -20,7 +20,7 @@ function summary(board) {
   const runs = board.runs.filter((run) => run.means), sizes = board.datasets.map((d) => `${plural(d.queries, "query")}${board.datasets.length > 1 ? ` of ${d.name}` : ""}`);
   const first = [el("strong", {}, board.title), `: ${plural(runs.length, "run")}, ${sizes.slice(0, 4).join(", ")}${sizes.length > 4 ? ` and ${sizes.length - 4} more datasets` : ""}, ranked by ${board.measure}.`];
   const [only] = board.datasets, seen = board.datasets.length === 1 && only.detectable;
-  return seen ? [...first, " A difference under ", el("strong", {}, fixed(seen, 3)), " is likely noise on so few queries, so mind the groups."] : first;
+  return seen ? [...first, " A difference under ", el("strong", {}, fixed(seen, 3)), " is likely noise: mind the groups."] : first;
 }
 
 function reading(board) {
