@@ -31,6 +31,7 @@ class Account:
     seconds: float = 0.0
     replayed: int = 0
     stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    neighbours: int = 0
 
     def count(self, job: Job[Query, list[Doc]]) -> None:
         """Count one finished query."""
@@ -63,6 +64,7 @@ class Account:
             self.seconds + other.seconds,
             self.replayed + other.replayed,
             {name: self.stages[name] + other.stages[name] for name in STAGES},
+            self.neighbours + other.neighbours,
         )
 
     def summary(self) -> dict[str, Any]:
@@ -71,6 +73,7 @@ class Account:
         `unasked` is what was beyond the budget of the `stopped_queries`. Where the journal answered
         calls, `replayed`, the seconds are not what the run takes. `stages` are those of the
         stopwatch; what they lack of the seconds is the strategies' and the scheduler's.
+        `neighbours` were ranked, and were no candidates.
         """
         tokens = self.usage.prompt_tokens + self.usage.completion_tokens
         return {
@@ -82,6 +85,7 @@ class Account:
             "stopped_queries": self.stopped,
             "replayed": self.replayed,
             "slots": self.slots,
+            "neighbours": self.neighbours,
             "rounds": round(fmean(self.rounds), 2) if self.rounds else 0.0,
             "prompt_tokens": self.usage.prompt_tokens,
             "cached_tokens": self.usage.cached_tokens,

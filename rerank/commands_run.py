@@ -83,7 +83,7 @@ def _plans(
         recipe = read_recipe(path, changes)
         with _naming(path, RerankError):
             depth = pipeline.check(recipe).depth
-        for warning in warnings(recipe.row, depth):
+        for warning in warnings(recipe.row, depth, recipe.near):
             printing.say(f"{path}: {warning}")
         if (folder := _folder(path, out)) in plans:
             raise UsageError(f"{path} and {plans[folder][0]} would both be written to {folder}")

@@ -14,6 +14,7 @@ import traceback
 from collections import Counter
 from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pydantic
@@ -103,11 +104,19 @@ def _line(mistake: Exception) -> str:
     return f"{type(mistake).__name__}: {said} (line {place.lineno} of {place.filename})"
 
 
-def warnings(row: Method, depth: int) -> list[str]:
-    """What a row can do with `depth` candidates but should not be trusted with."""
+def warnings(row: Method, depth: int, near: int | None = None) -> list[str]:
+    """What a row can do with `depth` candidates but should not be trusted with.
+
+    `near` is how many neighbours a document has, where there could be some.
+    """
+    options = {**options_of(find_strategy(row.strategy)), **row.options}
+    if "neighbours" in options and near == 0:
+        return [
+            f"{row.strategy} looks at the candidates alone: give it neighbours,"
+            ' as in neighbours = { from = "bm25", k = 16 }'
+        ]
     if row.strategy != "sliding-window":
         return []
-    options = {**options_of(find_strategy(row.strategy)), **row.options}
     window, stride, passes, k = (options[key] for key in ("window", "stride", "passes", "k"))
     places = carried(window, stride, passes)
     if depth <= window or places >= min(k, depth):
@@ -125,17 +134,22 @@ def expect(
     memo: bool = True,
     budget: Budget = NO_LIMIT,
     worded: bool = True,
+    near: int = 0,
 ) -> Cost:
     """What ranking these candidates will cost; refuses a strategy and a prompt that do not fit.
 
     Without words (an oracle needs none) there are no tokens to count. A rehearsal knows when calls
-    are spent, not when tokens or seconds will be.
+    are spent, not when tokens or seconds will be. With `near` every document has so many neighbours
+    that nobody else has.
     """
-    _, prompt = strategy_of(row)
+    strategy, prompt = strategy_of(row)
+    if near and "neighbours" not in options_of(strategy):
+        adaptive = [name for name, one in STRATEGIES.items() if "neighbours" in options_of(one)]
+        raise UsageError(f"strategy {row.strategy} takes no neighbours; {', '.join(adaptive)} do")
     prompt = prompt if worded else None
     plain = json.dumps(row.options, sort_keys=True)
     played = {
-        q: _rehearsed(row.strategy, plain, len(d), memo, budget.calls)
+        q: _rehearsed(row.strategy, plain, len(d), memo, budget.calls, near)
         for q, d in candidates.items()
     }
     jobs = [job for job, _ in played.values()]
@@ -168,19 +182,25 @@ def widest(row: Method, counts: Iterable[int]) -> int:
 
 @functools.lru_cache(maxsize=4096)
 def _rehearsed(
-    strategy: str, options: str, count: int, memo: bool, calls: int | None
+    strategy: str, options: str, count: int, memo: bool, calls: int | None, near: int = 0
 ) -> tuple[Job[Query, list[Doc]], int]:
     """One query with `count` nameless documents, played to the end; and its widest question."""
     query, docs = Query("q", ""), [Doc(str(place), "") for place in range(count)]
     judge = _Rehearsal(_worth({query: docs}), None)
     try:
-        row = Method(strategy, "", "", "", "", json.loads(options))
+        known = {"neighbours": partial(_strangers, near)} if near else {}
+        row = Method(strategy, "", "", "", "", {**json.loads(options), **known})
         if not isinstance(find_strategy(strategy)(docs, **row.options), Generator):
             raise UsageError(f"strategy {strategy} is not a generator of questions")
         [job] = drive([(query, asking(row, docs))], judge, memo=memo, budget=Budget(calls))
     except (ValueError, TypeError) as wrong:
         raise UsageError(f"strategy {strategy}: {wrong}") from None
     return job, judge.widest
+
+
+def _strangers(count: int, doc: Doc) -> list[Doc]:
+    """So many neighbours of a document that nobody else has."""
+    return [Doc(f"{doc.id} {number}", "") for number in range(count)]
 
 
 def _worth(candidates: Mapping[Query, Sequence[Doc]]) -> dict[str, dict[str, float]]:

@@ -93,7 +93,7 @@ def of_run(
         "prompt_sha256": prompt_sha256(recipe),
         "sampling": recipe.sampling.model_dump() if recipe.needs_model else None,
         "seeds": _seeds(recipe),
-        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
+        "recipe": recipe.model_dump(mode="json", exclude_defaults=True, by_alias=True),
         "recipe_sha256": recipe_sha256(recipe),
         "first": recipe.first,
         "depth": suite.depth,
@@ -110,8 +110,9 @@ def of_run(
 
 
 def recipe_sha256(recipe: Recipe) -> str:
-    """Of every key that is not as it is by default."""
-    return _sha256([recipe.model_dump_json(exclude_defaults=True)])
+    """Of every key that is not as it is by default, in whatever order they were written."""
+    said = recipe.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+    return _sha256([json.dumps(said, sort_keys=True)])
 
 
 def prompt_sha256(recipe: Recipe) -> str | None:

@@ -27,7 +27,7 @@ from rerank.records import Doc, Query, Run
 from rerank.scheduler import Budget, Judge, drive
 from rerank.stopwatch import spent
 from rerank.suites import Suite
-from rerank.tasks import Task, load_tasks, measures_of, suite_of
+from rerank.tasks import Task, load_tasks, measures_of, row_of, suite_of
 
 Progress = Callable[[str, int, int], None]
 """Called with a dataset's name, its queries finished so far, and its queries in all."""
@@ -44,7 +44,7 @@ class Reranked(NamedTuple):
 def check(recipe: Recipe) -> Suite:
     """The recipe's suite, once its strategy, options, prompt and measures are known to work."""
     two = [Doc("1", "a document"), Doc("2", "another")]
-    expect(recipe.row, {Query("1", "a query"): two}, worded=recipe.needs_model)
+    expect(recipe.row, {Query("1", "a query"): two}, worded=recipe.needs_model, near=recipe.near)
     suite = suite_of(recipe)
     for entry in suite.datasets:
         measures_of(suite, entry)
@@ -118,6 +118,7 @@ def expected(recipe: Recipe, task: Task) -> Cost:
         memo=recipe.memo,
         budget=Budget(**dict(recipe.budget)),
         worded=recipe.needs_model,
+        near=recipe.near,
     )
 
 
@@ -127,8 +128,9 @@ def rerank_task(
     """Rerank the queries of one dataset; a query that failed keeps its first-stage order."""
     account, rankings, begun, before = Account(), {}, time.perf_counter(), spent()
     replayed = _replayed(judge)
+    given = task.candidates.items()
     for job in drive(
-        ((query, asking(recipe.row, docs)) for query, docs in task.candidates.items()),
+        ((query, asking(row_of(recipe, task, query), docs)) for query, docs in given),
         judge,
         at_once=recipe.at_once,
         memo=recipe.memo,
@@ -138,6 +140,7 @@ def rerank_task(
         kept = task.candidates[job.query]
         rankings[job.query.id] = kept if job.ranking is None else job.ranking
         account.count(job)
+        account.neighbours += len(rankings[job.query.id]) - len(kept)
         progress(task.name, len(rankings), len(task.candidates))
     account.seconds = time.perf_counter() - begun
     account.stages = {name: now - before[name] for name, now in spent().items()}

@@ -24,6 +24,7 @@ from rerank.stages import (
     FeedbackOptions,
     FusionOptions,
     LuceneOptions,
+    NeighbourOptions,
     PassageOptions,
 )
 
@@ -80,6 +81,7 @@ class Recipe(Strict):
     documents; with `extract` a reranker sees of each candidate what the query is about. `method` is
     a row of METHODS; `strategy`, `options`, `prompt` and `instruction` change parts of it; a
     `strategy` and a `prompt` need no row. `split` names the judgments, where a dataset has several.
+    `neighbours` lead an adaptive strategy to documents that are no candidates.
     """
 
     suite: str | None = None
@@ -94,6 +96,7 @@ class Recipe(Strict):
     expansion: ExpansionOptions | None = None
     passages: PassageOptions | None = None
     extract: ExtractOptions | None = None
+    neighbours: NeighbourOptions | None = None
     depth: int | None = pydantic.Field(None, ge=1)
     method: str = ""
     strategy: str | None = None
@@ -146,6 +149,11 @@ class Recipe(Strict):
         """The first stages by name that take part; none where a file brings the candidates."""
         of = {"hybrid": self.fusion.of, "feedback": ("dense",)}.get(self.first, ())
         return tuple(name for name in (self.first, *of) if name in RETRIEVED)
+
+    @property
+    def near(self) -> int:
+        """How many neighbours a document has; 0 where nobody asks for them."""
+        return self.neighbours.k if self.neighbours else 0
 
     @property
     def needs_model(self) -> bool:
@@ -218,6 +226,12 @@ def _mistake(recipe: Recipe) -> str:
         return "key 'fusion.weights': give a number for each part of fusion.of"
     if recipe.fusion.weights and recipe.fusion.train:
         return "give fusion.weights or fusion.train, not both"
+    if recipe.neighbours and recipe.extract:
+        return "give neighbours or extract, not both: of a neighbour no part is chosen"
+    if recipe.neighbours and not (recipe.suite or recipe.dataset):
+        return "key 'neighbours': they are found in a corpus; give a dataset or a suite"
+    if "neighbours" in recipe.options:
+        return "key 'options': 'neighbours' is no option but a key of the recipe's own"
     if recipe.needs_model and not recipe.model:
         return "key 'model' is missing (or set judge = \"oracle\")"
     if recipe.needs_model and not recipe.row.prompt:

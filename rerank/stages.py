@@ -166,3 +166,10 @@ class ExpansionOptions(Strict):
         if self.engine == "http" and not self.base_url:
             raise ValueError("base_url is missing: engine http needs the server's address")
         return self
+
+
+class NeighbourOptions(Strict):
+    """Where the documents near a document come from: what `from` finds with its text as query."""
+
+    source: Literal["bm25"] = pydantic.Field("bm25", alias="from")
+    k: int = pydantic.Field(16, ge=1)

@@ -1,7 +1,7 @@
 """What a recipe ranks: queries, their candidates from the first stage, and the judgments.
 
 A corpus is let go as soon as its candidates are found, so a suite of many datasets costs the
-memory of its candidates.
+memory of its candidates; where a recipe wants neighbours, too, it stays.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,12 @@ from rerank import datasets
 from rerank.errors import InputError
 from rerank.evaluate.measures import at_level, parse
 from rerank.first import search
+from rerank.methods import Method
 from rerank.recipes import Recipe
 from rerank.records import Doc, Qrels, Query
+from rerank.retrieve.bm25 import BM25
 from rerank.retrieve.extract import extracted
+from rerank.retrieve.neighbours import Neighbours
 from rerank.suites import Entry, Suite, read_suite
 
 
@@ -25,6 +28,7 @@ class Task:
 
     `retrieval` is what the first stage says of itself, `measures` are the names by which it is
     scored, `source` is where it was read, and `reference` what BM25 is known to reach on it.
+    `neighbours` knows who is near whom in the corpus, if the recipe asks for it.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Task:
     measures: tuple[str, ...] = ()
     source: str = ""
     reference: Mapping[str, float] = field(default_factory=dict)
+    neighbours: Neighbours | None = None
 
 
 def suite_of(recipe: Recipe) -> Suite:
@@ -91,7 +96,21 @@ def _found(dataset: datasets.Dataset, entry: Entry, first: str, recipe: Recipe, 
         record,
         source=dataset.origin,
         reference=known if first == "bm25" else {},
+        neighbours=_neighbours(dataset, recipe) if recipe.neighbours else None,
     )
+
+
+def _neighbours(dataset: datasets.Dataset, recipe: Recipe) -> Neighbours:
+    index = BM25.of(dataset.corpus.values(), **dict(recipe.bm25))
+    return Neighbours(index, dataset.corpus, recipe.near, dataset.candidates)
+
+
+def row_of(recipe: Recipe, task: Task, query: Query) -> Method:
+    """The method for one query: an adaptive one knows who is near its candidates."""
+    if task.neighbours is None:
+        return recipe.row
+    near = {"neighbours": task.neighbours.beside(query, task.candidates[query])}
+    return replace(recipe.row, options={**recipe.row.options, **near})
 
 
 def _deep(dataset: datasets.Dataset, wanted: list[Query], depth: int) -> int:

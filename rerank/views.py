@@ -5,6 +5,7 @@ Replies are read from a run's journal by playing its strategy again, which asks 
 """
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from rerank.questions import Question
 from rerank.recipes import Recipe
 from rerank.records import Answer, Doc, Qrels, Query, Run
 from rerank.scheduler import Budget, Judge, drive
-from rerank.tasks import Task, load_tasks, suite_of
+from rerank.tasks import Task, load_tasks, row_of, suite_of
 
 TOP = 20
 EXCHANGES = 12  # of a query; more are counted in result.json
@@ -110,7 +111,8 @@ def _view(
             doc.id: _words(doc) for found in candidates.values() for doc in found if doc.id in shown
         }
         if (journal := root / key / JOURNAL).is_file() and (engine := rows[key].engine):
-            replies[key] = dict(_replies(journal, engine, recipe, candidates))
+            few = replace(task, candidates=candidates)
+            replies[key] = dict(_replies(journal, engine, recipe, few))
     lost = [
         f"The journal of {rows[key].name} has no reply that could be found again."
         for key, heard in replies.items()
@@ -122,7 +124,7 @@ def _view(
 
 
 def _replies(
-    journal: Path, engine: str, recipe: Recipe, candidates: Mapping[Query, Sequence[Doc]]
+    journal: Path, engine: str, recipe: Recipe, task: Task
 ) -> Iterator[tuple[str, list[Exchange]]]:
     """The first exchanges of each query, as far as the journal has them."""
     _, prompt = strategy_of(recipe.row)
@@ -131,9 +133,9 @@ def _replies(
     try:
         judge = LLMJudge(prompt.with_sampling(**dict(recipe.sampling)), recall)
         budget = recipe.budget.model_copy(update={"seconds": None})
-        for query, docs in candidates.items():
+        for query, docs in task.candidates.items():
             witness = _Witness(judge, recall)
-            job = query, asking(recipe.row, docs)
+            job = query, asking(row_of(recipe, task, query), docs)
             for _ in drive(
                 [job], witness, memo=recipe.memo, budget=Budget(**dict(budget)), on_error="keep"
             ):

@@ -38,6 +38,7 @@ def test_an_account_sums_what_queries_cost_and_averages_their_rounds():
         "stopped_queries": 0,
         "replayed": 0,
         "slots": 13,
+        "neighbours": 0,
         "rounds": 1.5,
         "prompt_tokens": 15,
         "cached_tokens": 4,

@@ -17,6 +17,7 @@ from rerank.engines.opening import open_engine
 from rerank.methods import METHODS
 from rerank.prompts import read_prompt
 from rerank.recipes import read_recipe
+from rerank.strategies import STRATEGIES, options_of
 from rerank.wants import Labels, Likelihood, Logits, Pair, Text
 
 QUERIES, DEPTH, CONTEXT = 2, 8, 2048
@@ -79,19 +80,22 @@ def given():
     for line in (collection("noveleval") / "run.initial.trec").read_text().splitlines():
         query, _, doc, *_ = line.split()
         docs[query].append(doc)
-    return {query: sorted(found[:DEPTH]) for query, found in docs.items()}
+    return {query: found[:DEPTH] for query, found in docs.items()}
 
 
 def recipe(folder, method):
     data, row = collection("noveleval"), METHODS[method]
     options = {**row.options, **NARROW.get(row.strategy, {})}
     written = ", ".join(f"{key} = {_toml(value)}" for key, value in options.items())
+    near = (
+        "neighbours = { k = 4 }\n" if "neighbours" in options_of(STRATEGIES[row.strategy]) else ""
+    )
     path = folder / "recipe.toml"
     path.write_text(
         f'dataset = "{data}"\nfirst = "{data}/run.initial.trec"\nmethod = "{method}"\n'
         f'measures = ["ndcg@10"]\nlimit = {QUERIES}\ndepth = {DEPTH}\nmodel = "tiny"\n'
         f'engine = "{engine_of(method).replace("none", "auto")}"\n'
-        f"sampling.max_tokens = 12\noptions = {{ {written} }}\n"
+        f"sampling.max_tokens = 12\noptions = {{ {written} }}\n{near}"
     )
     return read_recipe(path)
 
@@ -133,5 +137,8 @@ def test_it_ends_with_a_permutation_and_the_predicted_calls(
     assert sum(cost["answers"].values()) == cost["calls"]
     assert (cost["answers"]["failed"], cost["queries"]) == (0, QUERIES)
     assert (cost["prompt_tokens"] > 0) == (method != "first-stage")
-    permuted = {query: sorted(docs) for query, docs in ranked(tmp_path).items()}
-    assert permuted == {query: given[query] for query in permuted} and len(permuted) == QUERIES
+    found = ranked(tmp_path)
+    assert len(found) == QUERIES and (cost["neighbours"] > 0) == (asked.near > 0)
+    assert sum(map(len, found.values())) == QUERIES * DEPTH + cost["neighbours"]
+    for query, docs in found.items():
+        assert len({*docs}) == len(docs) and {*docs} >= {*given[query]}

@@ -250,3 +250,7 @@ def test_without_pyarrow_a_run_is_made_all_the_same_and_says_what_it_lacks(monke
     assert json.loads((folder / "result.json").read_text())["scores"] is None
     assert f"no scores.parquet; {installing('eval')}" in caplog.text
     assert verify(folder) == []
+
+
+def test_a_recipe_is_the_same_in_whatever_order_its_options_stand(folder):
+    assert verify(made("other", ORACLE + "options = { k = 3, children = 4 }\n")) == []
