@@ -56,6 +56,17 @@ def test_run_folders_are_a_table_whose_rows_lead_to_them(two):
     assert "(runs/s/first)" in publishing.from_folders(Path("runs"), Path("T.md")).table
 
 
+def test_a_suite_that_is_a_path_has_a_short_title_unless_two_would_share_it(two):
+    beir(Path("other/small"))
+    shutil.copytree("small", "there/large")
+    made("t/large", FIRST.replace("small", "there/large"))
+    text = publishing.from_folders(Path("runs"), FILE).table
+    assert "## large\n" in text and "## small\n" in text
+    made("t/other", FIRST.replace("small", "other/small"))
+    text = publishing.from_folders(Path("runs"), FILE).table
+    assert "## other/small\n" in text and "## small\n" in text
+
+
 def test_a_view_shows_the_first_stage_the_runs_and_the_judgments(two):
     [board] = content(publishing.from_folders(Path("runs"), FILE))
     [view] = board["views"]

@@ -1,6 +1,6 @@
 """Run folders as boards, one for each suite. What a `result.json` lacks is named by its key."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,9 +62,10 @@ def read_folders(root: Path, links: str) -> Found:
     results = runs.read_results(root)
     rows = {f: files.checked(Row, r, root / f / runs.RESULT) for f, r in results.items()}
     judged = {f: row for f, row in rows.items() if any(_judged(row))}
+    suites = dict(_by_suite(judged))
     boards = [
-        board(suite, list(_entries(root, found, links)), _measures(found))
-        for suite, found in _by_suite(judged)
+        board(_title(suite, suites), list(_entries(root, found, links)), _measures(found))
+        for suite, found in suites.items()
     ]
     return Found(boards, judged, tuple(sorted(rows.keys() - judged.keys())))
 
@@ -108,6 +109,12 @@ def _notes(row: Row) -> Iterator[str]:
         yield f"{row.cost.stopped_queries:,} queries stopped at the budget"
     if row.cost.replayed:
         yield f"{row.cost.replayed:,} calls from the journal"
+
+
+def _title(suite: str, suites: Iterable[str]) -> str:
+    """The last part of a path, unless two suites would have the same title."""
+    short = {s: s.rpartition("/")[2].removesuffix(".toml") for s in suites}
+    return short[suite] if [*short.values()].count(short[suite]) == 1 else suite
 
 
 def _by_suite(rows: Mapping[str, Row]) -> Iterator[tuple[str, dict[str, Row]]]:
