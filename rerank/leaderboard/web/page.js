@@ -5,7 +5,7 @@ const state = {};
 
 function show(number) {
   const board = BOARDS[number];
-  Object.assign(state, { number, board, column: 1, up: false, filter: "", currency: "tokens", map: "", view: 0, query: 0, before: "", after: "" });
+  Object.assign(state, { number, board, column: 1, up: false, filter: "", currency: paidIn(board), map: "", view: 0, query: 0, before: "", after: "" });
   at("filter").value = "";
   pressed("suites", BOARDS.length > 1 ? BOARDS.map((one, i) => [i, one.title]) : [], number, (i) => { show(i); address(); });
   document.title = `${board.title} · Leaderboard`;

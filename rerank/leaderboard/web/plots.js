@@ -2,6 +2,12 @@
 
 const CURRENCIES = [["tokens", "tokens"], ["calls", "calls"], ["seconds", "seconds"]];
 
+/* The first currency that anybody paid in. */
+function paidIn(board) {
+  const [found] = CURRENCIES.find(([key]) => board.runs.some((run) => run.cost && run.cost[key] > 0)) || CURRENCIES[0];
+  return found;
+}
+
 function drawFront(state) {
   const { board, currency } = state, main = board.measures.indexOf(board.measure);
   at("cost").hidden = !board.runs.some((run) => run.cost);
@@ -18,14 +24,14 @@ function drawFront(state) {
 
 function scatter(board, points, front, currency) {
   const W = 1000, H = 400, left = 56, right = 24, top = 20, bottom = 48;
-  const positive = points.map((p) => p.x).filter((x) => x > 0), most = Math.max(...positive, 1e-9), least = Math.min(...positive, most);
+  const positive = points.map((p) => p.x).filter((x) => x > 0), most = positive.length ? Math.max(...positive) : 1, least = Math.min(...positive, most);
   const log = most / least > 30, zeros = points.some((p) => p.x <= 0), start = left + (log && zeros ? 60 : 12);
   const lows = points.map((p) => p.run.interval[0]), highs = points.map((p) => p.run.interval[1]);
   const y0 = Math.max(0, Math.min(...lows) - 0.02), y1 = Math.max(...highs) + 0.02;
   const span = log ? Math.log10(most / least) || 1 : most;
   const x = (v) => v <= 0 ? (log ? left + 24 : start) : start + (W - right - 30 - start) * (log ? Math.log10(v / least) / span : v / span);
   const y = (v) => top + (H - top - bottom) * (1 - (v - y0) / (y1 - y0));
-  const marks = log ? decades(least, most) : ticks(0, most, 6);
+  const marks = log ? decades(least, most) : positive.length ? ticks(0, most, 6) : [0];
   const grid = [
     ...ticks(y0, y1, 5).flatMap((v) => [svg("line", { class: "axis", x1: left, x2: W - right, y1: y(v), y2: y(v) }),
       svg("text", { x: left - 8, y: y(v) + 4, "text-anchor": "end" }, String(v))]),
