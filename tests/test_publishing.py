@@ -15,7 +15,7 @@ from small import beir
 from rerank import cli, pipeline, publishing, views
 from rerank.errors import InputError, UsageError
 from rerank.recipes import read_recipe
-from rerank.wants import Reply
+from rerank.wants import Reply, Text
 
 ORACLE = 'dataset = "small"\njudge = "oracle"\nmethod = "setwise-heapsort"\n'
 FIRST = 'dataset = "small"\nmethod = "first-stage"\n'
@@ -108,6 +108,18 @@ def test_replies_are_read_from_the_journal_by_query_with_what_became_of_them(mon
     assert lack == "The journal of model has no reply that could be found again."
     Path("runs/s/model/journal.sqlite").unlink()
     assert content(publishing.from_folders(Path("runs"), FILE))[0]["views"][0]["replies"] == {}
+
+
+def test_a_thought_and_the_scores_that_it_was_written_for_are_one_reply(monkeypatch):
+    def reply(request):
+        thinks = isinstance(request.want, Text)
+        return Reply(text="let me see") if thinks else Reply(scores=(-0.1, -2.0))
+
+    monkeypatch.setattr(pipeline, "open_engine", lambda *_: ScriptedEngine(reply))
+    made("s/model", LISTWISE.replace("listwise", "rank1"))
+    [view] = content(publishing.from_folders(Path("runs"), FILE))[0]["views"]
+    [heard] = view["replies"].values()
+    assert heard[0][0][1:] == ["let me see", [-0.1, -2.0], "ok"]
 
 
 def test_a_limited_run_and_one_that_nobody_judged_are_named(two):
