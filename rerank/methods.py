@@ -153,6 +153,14 @@ METHODS: dict[str, Method] = {
         "ceil(N r / b), b = block, r = repeats",
         "1",
     ),
+    "jointrank-winrate": Method(
+        "joint-blocks",
+        "listwise/rank-zephyr",
+        "Dedov 2025, arXiv:2506.22262 (by win rate: for models that contradict themselves)",
+        "ceil(N r / b), b = block, r = repeats",
+        "1",
+        {"aggregate": "winrate"},
+    ),
     "grouprank": Method(
         "joint-blocks",
         "listwise/rate-together",

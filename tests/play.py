@@ -132,12 +132,13 @@ class Played:
     rounds: float
 
 
-def rehearse(strategy, correlation=0.5, lists=200, count=100):
-    """Play a strategy against a perfect judge, over many lists of documents."""
+def rehearse(strategy, correlation=0.5, lists=200, count=100, error=0):
+    """Play a strategy over many lists of documents against a judge with so much of an error."""
     sums = [0.0] * 5
     for seed in range(lists):
         docs = documents(count, correlation, seed)
-        ranking, batches = play(strategy(docs), by_value(worth))
+        judge = noisy(worth, seed, error) if error else by_value(worth)
+        ranking, batches = play(strategy(docs), judge)
         found = len({*ranking[:10]} & {*best(docs)}) / min(10, count)
         cost = questions(batches), slots(batches), sum(map(bool, batches))
         sums = [

@@ -3,12 +3,14 @@
 from functools import partial
 
 import pytest
+from bench.report import record
 from play import rehearse
 
 from rerank.cost import expect
 from rerank.methods import METHODS
 from rerank.records import Doc, Query
 from rerank.strategies import STRATEGIES
+from rerank.strategies.votes import AGGREGATES
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +31,7 @@ COSTS = {  # strategy: formulas for N = 100, k = 10; the range of calls, slots a
     "self-consistency": ("5 x sliding-window", (45, 45), (900, 900), (9, 9)),
     "adaptive-rating": ("N", (100, 100), (100, 100), (1, 1)),
     "adaptive-window": ("1 + ceil((N-20) / 10)", (9, 9), (180, 180), (9, 9)),
+    "active": ("about 5, 20 at most", (4, 6), (80, 120), (4, 6)),
 }
 
 TOP_DOWN, BLOCKS = STRATEGIES["top-down"], STRATEGIES["joint-blocks"]
@@ -52,37 +55,58 @@ FOUND = {  # least recall at correlation 0, 0.5 and 0.8; of top-down in turn as 
 
 
 def test_strategies_cost_what_their_formulas_say():
-    print("\n\nN = 100, k = 10, correlation 0.5, perfect judge, mean of 20 lists")
-    print(f"{'strategy':20}{'calls':>9}{'slots':>9}{'rounds':>8}  calls by formula")
+    rows = []
     for name, strategy in STRATEGIES.items():
         formula, *ranges = COSTS[name]
         played = rehearse(strategy, lists=20)
         costs = (played.calls, played.slots, played.rounds)
-        print(f"{name:20}{costs[0]:9.1f}{costs[1]:9.1f}{costs[2]:8.1f}  {formula}")
+        shown = dict(
+            zip(("calls", "slots", "rounds"), (f"{cost:g}" for cost in costs), strict=True)
+        )
+        rows.append({"strategy": name, **shown, "calls by formula": formula})
         assert all(low <= cost <= high for cost, (low, high) in zip(costs, ranges, strict=True))
+    note = "N = 100, k = 10, correlation 0.5, perfect judge, no memo, mean of 20 lists."
+    record("What strategies cost", rows, note)
 
 
 def test_methods_cost_what_the_table_says():
     docs = [Doc(str(place), f"word{place} " * 100) for place in range(100)]
-    print("\n\nN = 100, k = 10, passages of 100 words, after the memo")
-    heads = f"{'calls':>8}{'slots':>8}{'rounds':>8}{'prompt':>10}{'new':>9}"
-    print(f"{'method':26}{heads}  calls; rounds by formula")
+    rows = []
     for name, row in METHODS.items():
         cost = expect(row, {Query("q", "what is asked here"): docs})
-        figures = f"{cost.calls:8}{cost.slots:8}{cost.rounds:8.0f}"
-        tokens = f"{cost.prompt_tokens:10}{cost.completion_tokens:9}"
-        print(f"{name:26}{figures}{tokens}  {row.calls}; {row.rounds}")
+        asked = {"calls": cost.calls, "slots": cost.slots, "rounds": f"{cost.rounds:g}"}
+        tokens = {"prompt tokens": cost.prompt_tokens, "new tokens": cost.completion_tokens}
+        formulas = {"calls by formula": row.calls, "rounds by formula": row.rounds}
+        rows.append({"method": name, **asked, **tokens, **formulas})
         assert (cost.prompt_tokens > 0) == (cost.calls > 0) == (name != "first-stage")
+    note = "N = 100, k = 10, passages of 100 words, after the memo; new tokens are the most."
+    record("What methods cost", rows, note)
 
 
 def test_approximate_strategies_find_the_top_ten():
     """No worse than algorithms.md section 6.5 found the repaired partitioning to be."""
-    print(
-        "\n\nbest ten found | all ten in order | calls; N = 100, perfect judge, mean of 200 lists"
-    )
-    print(f"{'':30}" + "".join(f"{f'correlation {c}':>24}" for c in (0, 0.5, 0.8)))
+    rows = []
     for name, (strategy, floors) in FOUND.items():
-        rows = [rehearse(strategy, correlation) for correlation in (0, 0.5, 0.8)]
-        cells = "".join(f"{f'{r.recall:.3f} | {r.exact:.2f} | {r.calls:.2f}':>24}" for r in rows)
-        print(f"{name:30}{cells}")
-        assert all(row.recall >= floor for row, floor in zip(rows, floors, strict=True)), name
+        played = {f"correlation {c}": rehearse(strategy, c) for c in (0, 0.5, 0.8)}
+        cells = {c: f"{p.recall:.3f} / {p.exact:.2f} / {p.calls:.2f}" for c, p in played.items()}
+        rows.append({"strategy": name, **cells})
+        found = [one.recall for one in played.values()]
+        assert all(recall >= floor for recall, floor in zip(found, floors, strict=True)), name
+    note = "Best ten found / all ten in order / calls; N = 100, perfect judge, mean of 200 lists."
+    record("What approximate strategies find", rows, note)
+
+
+def test_joint_blocks_count_better_by_win_rate_where_the_judge_errs():
+    rows = []
+    for aggregate in AGGREGATES:
+        strategy = partial(BLOCKS, aggregate=aggregate)
+        found = [rehearse(strategy, lists=100, error=error).recall for error in (0, 0.5, 1)]
+        shown = dict(zip(("no error", "error 0.5", "error 1"), found, strict=True))
+        rows.append({"aggregate": aggregate, **{key: f"{one:.3f}" for key, one in shown.items()}})
+    note = "Best ten found; N = 100, correlation 0.5, errors in deviations of worth, 100 lists."
+    record("How joint blocks count votes", rows, note)
+    pagerank, winrate = (
+        next(row for row in rows if row["aggregate"] == name) for name in ("pagerank", "winrate")
+    )
+    assert pagerank["no error"] > winrate["no error"]
+    assert all(winrate[error] > pagerank[error] for error in ("error 0.5", "error 1"))
