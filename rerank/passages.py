@@ -36,7 +36,7 @@ WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,40}}")
 IDENTIFIER = re.compile(r"\[\s*(\d+|[A-Z]{1,2})\s*\]")
 BRACKETED = re.compile(r"[\[\uff3b]\s*([^\s\[\]\uff3b\uff3d]+)\s*[\]\uff3d]")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef]")
-HEADING = re.compile(r"\b(Passage|Document|PASSAGE)\s*(\d+|(?<!\w)[A-Z])\s*[:=]")
+HEADING = re.compile(r"\b((?i:passage|document))\s*(\d+|(?<!\w)[A-Z])\s*[:=\uff1a]")
 
 
 Cut: TypeAlias = Callable[[str, int], tuple[str, int, int]]
@@ -96,8 +96,10 @@ def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
 
 
 def _round(found: re.Match[str]) -> str:
-    """In round brackets, if it would be an identifier in ordinary letters and digits."""
-    named = IDENTIFIER.fullmatch(unicodedata.normalize("NFKC", found[0]))
+    """In round brackets, if it would be an identifier in ordinary, visible letters and digits."""
+    plain = unicodedata.normalize("NFKC", found[0])
+    visible = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    named = IDENTIFIER.fullmatch(visible)
     return f"({found[1]})" if named else found[0]
 
 

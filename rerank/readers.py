@@ -15,6 +15,8 @@ from rerank.questions import Compare, Order, Pick, Question, Rate
 from rerank.records import Status
 from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text, Want
 
+_THOUGHT = r"(?:seed:)?(?:think|thinking|thought|reasoning)>|THINK\]"
+BEGUN, ENDED = (re.compile(rf"[<\[]{slash}(?:{_THOUGHT})") for slash in ("", "/"))
 DOUBT = re.compile(r"(?i)\b(?:not|cannot|neither|nor|both|equal(?:ly)?|or)\b|n['\u2019]t\b")
 
 
@@ -42,10 +44,11 @@ class Reader:
 def answer_text(reply: Reply) -> str:
     """What was said after thinking, inside <answer> if there is one; nothing if it still thinks.
 
-    algorithms.md section 2.2; a reply that is cut off inside <think> has no answer.
+    algorithms.md section 2.2; a reply that is cut off inside <think>, by whatever name, has no
+    answer.
     """
-    said = reply.text.rpartition("</think>")[2]
-    if "<think>" in said:
+    said = ENDED.split(reply.text)[-1]
+    if BEGUN.search(said):
         return ""
     _, opened, answer = said.rpartition("<answer>")
     return answer.partition("</answer>")[0] if opened else said
@@ -155,7 +158,8 @@ def read_picked_label(reply: Reply, labels: Sequence[str]) -> Reading:
     """
     names = [label.strip().casefold() for label in labels]
     text = _plain(answer_text(reply)).strip()
-    picked = None if DOUBT.search(text) else _picked(text, labels)
+    torn = not reply.finished and text[-1:].isdecimal()  # "1" may be all that came of "12"
+    picked = None if torn or DOUBT.search(text) else _picked(text, labels)
     if picked in names:
         return Reading([float(name == picked) for name in names])
     return Reading([0.0] * len(labels), Status.UNREADABLE)

@@ -34,11 +34,15 @@ class Strict(pydantic.BaseModel):
 
 
 class Sampling(Strict):
-    """How text is generated. Temperature 0 unless a recipe says otherwise; then with its seed."""
+    """How text is generated. Temperature 0 unless a recipe says otherwise; then with its seed.
+
+    With `thinks` the model's chat template opens a thought: what comes before its end is no answer.
+    """
 
     temperature: float = pydantic.Field(0.0, ge=0)
     seed: int = 0
     max_tokens: int | None = pydantic.Field(None, ge=1)
+    thinks: bool | None = None
 
 
 class OracleOptions(Strict):

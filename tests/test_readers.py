@@ -3,6 +3,7 @@
 
 import math
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -251,6 +252,22 @@ def test_a_reply_that_is_cut_off_inside_a_thought_has_no_answer():
     assert order("[3] > [2] > [1] <think> no, wait") == ("123", UNREADABLE)
     assert order("<think>first</think><think>[3] > [2] > [1]") == ("123", UNREADABLE)
     assert picked("<think>A") == ("", UNREADABLE)
+
+
+@pytest.mark.parametrize("name", ["thinking", "thought", "reasoning", "seed:think"])
+def test_a_thought_by_another_name_is_a_thought(name):
+    assert order(f"<{name}>[3] > [2] > [1] would be") == ("123", UNREADABLE)
+    assert order(f"<{name}>[1]</{name}>[3] > [2] > [1]") == ("321", OK)
+    assert order("[THINK][3] > [2] > [1]") == ("123", UNREADABLE)
+    assert order("[THINK][1][/THINK][3] > [2] > [1]") == ("321", OK)
+
+
+def test_a_number_that_was_cut_off_may_be_another():
+    twelve = [str(n) for n in range(1, 13)]
+    cut = Reply("<answer>[1", finished=False)
+    assert READERS["picked-label"].read(cut, twelve).status is UNREADABLE
+    assert READERS["picked-label"].read(replace(cut, text="[1]"), twelve).status is OK
+    assert READERS["picked-label"].read(replace(cut, finished=True), twelve).status is OK
 
 
 def test_only_what_follows_the_last_thought_counts():

@@ -58,11 +58,16 @@ class Prompt:
         return self.reader.asks
 
     def with_sampling(
-        self, temperature: float = 0.0, seed: int | None = None, max_tokens: int | None = None
+        self,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        max_tokens: int | None = None,
+        thinks: bool | None = None,
     ) -> "Prompt":
-        """The same wording, sampled as a recipe says."""
-        limit = max_tokens if max_tokens is not None else self.file.max_tokens
-        file = self.file.model_copy(update={"max_tokens": limit})
+        """The same wording, sampled as a recipe says; what is None stays as the prompt has it."""
+        given = {"max_tokens": max_tokens, "thinks": thinks}
+        said = {key: value for key, value in given.items() if value is not None}
+        file = self.file.model_copy(update=said)
         return replace(self, file=file, temperature=temperature, seed=seed)
 
     def instructed(self, instruction: str) -> "Prompt":
