@@ -33,7 +33,8 @@ from rerank.wants import Reply
 
 ROOT = Path(__file__).resolve().parents[1]
 RERANKED = [name for name in METHODS if name != "first-stage"]
-APPROXIMATE = {"tdpart", "tourrank", "jointrank", "grouprank", "acurank", "active"}
+ROUGH = {"top-down", "tournament", "joint-blocks", "uncertain", "active"}
+APPROXIMATE = {name for name, row in METHODS.items() if row.strategy in ROUGH}
 EXACT = [name for name in RERANKED if name not in APPROXIMATE]
 TIMES = {"seconds", "stages", "queries_per_second", "tokens_per_second"}
 
