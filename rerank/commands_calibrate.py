@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rerank import printing
-from rerank.calibration import refuse_keep
 from rerank.markdown import markdown
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Fit probabilities of relevance to a model's scores, and say how true they are."""
-    from rerank.calibration import Calibration, fit, judged
+    from rerank.calibration import Calibration, fit, judged, refuse_keep
     from rerank.datasets import load, read_run
     from rerank.reranker import Reranker
 
