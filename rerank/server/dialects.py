@@ -4,8 +4,8 @@ The keys of a body tell which one it speaks, whatever its path. Nothing in a req
 model, a file, a server or a template.
 """
 
+import random
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -59,7 +59,7 @@ def ask_nim(asked: NIMRequest) -> Asked:
 
 def say_rerank(asked: Asked, ranked: Ranked) -> answers.Reranked:
     return {
-        "id": f"rerank-{uuid.uuid4().hex}",
+        "id": _name("rerank-"),
         "object": "list",
         "model": ranked.model,
         "results": [_result(place, asked.given) for place in ranked.places],
@@ -87,13 +87,22 @@ def say_nim(asked: Asked, ranked: Ranked) -> answers.NIMReranked:
 def say_scores(model: str, scores: Sequence[float], usage: Usage) -> answers.Scores:
     """Scores in the order of the documents."""
     return {
-        "id": f"score-{uuid.uuid4().hex}",
+        "id": _name("score-"),
         "object": "list",
         "created": int(time.time()),
         "model": model,
         "data": [{"index": i, "object": "score", "score": s} for i, s in enumerate(scores)],
         "usage": answers.usage(usage),
     }
+
+
+NAMES = random.Random()
+"""Draws no bytes from the system: each time, that hands the interpreter to another thread."""
+
+
+def _name(kind: str = "") -> str:
+    """An answer's own."""
+    return f"{kind}{NAMES.getrandbits(128):032x}"
 
 
 def _result(place: Place, given: Sequence[Any] | None) -> answers.Result:
@@ -115,7 +124,7 @@ def refuse(status: int, why: str) -> answers.Refusal:
     """What Cohere, Jina, OpenAI and vLLM clients each look for, in one."""
     kind = HTTPStatus(status).phrase.replace(" ", "").replace("-", "") + "Error"
     error: answers.Error = {"message": why, "type": kind, "param": None, "code": status}
-    return {"id": uuid.uuid4().hex, "message": why, "detail": why, "error": error}
+    return {"id": _name(), "message": why, "detail": why, "error": error}
 
 
 def refuse_tei(status: int, why: str) -> answers.TEIRefusal:
