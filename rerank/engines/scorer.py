@@ -1,16 +1,16 @@
 """Cross-encoders and encoders in this process: a number for a query and a document.
 
-Which of the two a checkpoint is, its own files say. Pairs wait here, longest first, and each poll
-computes one batch of them; a score differs with its batch by rounding alone.
+Which of the two a checkpoint is, its own files say. Pairs wait here, and each poll computes one
+batch of them; a score differs with its batch by rounding alone.
 """
 
 import json
-from bisect import insort
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from rerank.engines.checkpoints import Files
 from rerank.engines.encoders import CrossEncoder, Encoder, PairModel, Text
+from rerank.engines.lots import Lots
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError
 from rerank.records import Usage
@@ -55,7 +55,7 @@ class Scorer:
         self.score_kind = self._model.score_kind
         self.special_tokens = Tokens(self._model.tokenizer).special
         self._batch_tokens = batch_tokens or BATCH_TOKENS[self._model.device != "cpu"]
-        self._queue: list[_Asked] = []
+        self._queue = Lots(self._batch_tokens, _Asked.place, _Asked.tokens)
         self._refused: list[tuple[Hashable, Reply]] = []
         decides = json.dumps(self._model.decides, sort_keys=True)
         self.name = f"scorer {self._model.version} {decides}"
@@ -75,15 +75,16 @@ class Scorer:
             error = f"the tokenizer refuses the pair: {' '.join(str(refusal).split())}"
             self._refused.append((ticket, Reply(error=error)))
         else:
-            insort(self._queue, _Asked(ticket, texts), key=_Asked.place)
+            self._queue.add(_Asked(ticket, texts))
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         """What could not be read, else one batch. It raises if the model's memory is full."""
         refused, self._refused = self._refused, []
-        if refused or not self._queue:
+        if refused or not (lot := self._queue.lot()):
             return refused
-        rows = max(1, self._batch_tokens // -self._queue[0].place())
-        batch, self._queue = self._queue[:rows], self._queue[rows:]
+        rows = max(1, self._batch_tokens // lot[0].tokens())
+        batch = lot[:rows]
+        del lot[:rows]
         with self._model.computing():
             scored = self._model.score([asked.texts for asked in batch])
         return [
@@ -95,7 +96,7 @@ class Scorer:
         """A poll is one batch, and soon over."""
 
     def cancel(self, tickets: Collection[Hashable]) -> None:
-        self._queue = [asked for asked in self._queue if asked.ticket not in tickets]
+        self._queue.keep(lambda asked: asked.ticket not in tickets)
 
     def close(self) -> None:
         """Let go of the model; what is unfinished is forgotten."""
@@ -108,9 +109,12 @@ class _Asked(NamedTuple):
     ticket: Hashable
     texts: Sequence[Text]
 
+    def tokens(self) -> int:
+        return max(text.tokens for text in self.texts)
+
     def place(self) -> int:
         """Longest first."""
-        return -max(text.tokens for text in self.texts)
+        return -self.tokens()
 
     def reply(self, score: float, cached: int) -> Reply:
         return Reply(

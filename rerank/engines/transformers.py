@@ -1,16 +1,16 @@
 """transformers in this process: text, label scores and likelihoods, without a server or vLLM.
 
-Requests wait here, longest first, and each poll computes one batch of them. Padding is masked and
+Requests wait here, and each poll computes one batch of them. Padding is masked and
 chance is drawn row by row, so a reply differs with its batch by rounding alone.
 """
 
 import json
-from bisect import insort
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rerank.engines.decoders import LanguageModel, Prompt, language_model
+from rerank.engines.lots import Lots
 from rerank.engines.spelling import Spelling
 from rerank.errors import EngineError
 from rerank.records import Usage
@@ -46,7 +46,7 @@ class Transformers:
         self.special_tokens, self.cut = self._spelling.special, self._spelling.cut
         self._context = _context(self._model, max_model_len)
         self._batch_tokens = batch_tokens
-        self._queue: list[_Asked] = []
+        self._queue = Lots(batch_tokens, _Asked.place, _Asked.size)
         self._ready: list[tuple[Hashable, Reply]] = []
         decides = {
             "dtype": self._model.precision,
@@ -75,14 +75,14 @@ class Transformers:
         if length > self._context:
             self._ready.append((ticket, Reply(overflow=length - self._context)))
         else:
-            insort(self._queue, asked, key=_Asked.place)
+            self._queue.add(asked)
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         """What could not be computed, else one batch. It raises if the model's memory is full."""
         ready, self._ready = self._ready, []
-        if ready or not self._queue:
+        if ready or not (lot := self._queue.lot()):
             return ready
-        batch = self._batch()
+        batch = self._batch(lot)
         with self._model.computing():
             replies = self._replies(batch)
         return [(asked.ticket, reply) for asked, reply in zip(batch, replies, strict=True)]
@@ -91,7 +91,7 @@ class Transformers:
         """A poll is one batch, and soon over."""
 
     def cancel(self, tickets: Collection[Hashable]) -> None:
-        self._queue = [asked for asked in self._queue if asked.ticket not in tickets]
+        self._queue.keep(lambda asked: asked.ticket not in tickets)
 
     def close(self) -> None:
         """Let go of the model; what is unfinished is forgotten."""
@@ -99,19 +99,19 @@ class Transformers:
         self._ready.clear()
         self._model.close()
 
-    def _batch(self) -> list["_Asked"]:
-        """The longest, and those that begin as it does: what they share is read once.
+    def _batch(self, lot: list["_Asked"]) -> list["_Asked"]:
+        """Taken out of the lot: the longest, and those that begin as it does, read once for all.
 
         Where too few do, it is the next longest that go with it, so that there is little padding.
         """
-        longest = self._queue[0]
+        longest = lot[0]
         rows = max(1, self._batch_tokens // longest.length)
-        alike = [asked for asked in self._queue if asked.kind == longest.kind]
+        alike = [asked for asked in lot if asked.kind == longest.kind]
         start = longest.prompt.reads[: longest.length // 3 if self._model.shares else 0]
         akin = [asked for asked in alike if asked.prompt.reads[: len(start)] == start]
         batch = (akin if len(akin) >= max(2, min(rows, len(alike)) / 2) else alike)[:rows]
         taken = set(map(id, batch))
-        self._queue = [asked for asked in self._queue if id(asked) not in taken]
+        lot[:] = [asked for asked in lot if id(asked) not in taken]
         return batch
 
     def _replies(self, batch: Sequence["_Asked"]) -> list[Reply]:
@@ -171,6 +171,9 @@ class _Asked(NamedTuple):
     @property
     def length(self) -> int:
         return len(self.prompt.reads) + len(self.prompt.opens) + self.adds
+
+    def size(self) -> int:
+        return self.length
 
     def place(self) -> tuple[tuple[str, int], int]:
         return self.kind, -self.length
