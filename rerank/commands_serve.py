@@ -3,16 +3,19 @@
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rerank import printing
-from rerank.errors import UsageError, extra
+from rerank.errors import UsageError, needing
 
 if TYPE_CHECKING:
     from rerank.reranker import Reranker
     from rerank.server.limits import Limits
+
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays: longer than clients keep theirs, so that none is cut."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -25,6 +28,9 @@ def serve(
     engine: Annotated[str, typer.Option(help="auto, vllm, http, transformers or scorer.")] = "auto",
     base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible server.")] = None,
     instruction: Annotated[str | None, typer.Option(help="Instead of the prompt's own.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="From `rerank calibrate`: answer with probabilities.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8000,
     api_key: Annotated[
@@ -43,6 +49,7 @@ def serve(
     from rerank.reranker import Reranker
     from rerank.server.limits import Limits
 
+    _web()  # what is missing is said before a model is loaded
     limits = Limits(max_body, max_documents, max_characters, timeout, max_waiting)
     with _listening(host, port) as listening:
         reranker = Reranker(
@@ -52,6 +59,7 @@ def serve(
             base_url=base_url,
             instruction=instruction,
             api_key=os.environ.get("OPENAI_API_KEY"),
+            calibration=calibration,
             on_error="keep" if fallback else "raise",
         )
         reranker.rerank("which is a test", ["this is", "this is not"])
@@ -64,17 +72,29 @@ def _run(
     reranker: "Reranker", name: str, limits: "Limits", key: str | None, listening: socket.socket
 ) -> None:
     """Answer until a signal comes, and then what was taken before it."""
-    uvicorn = extra("uvicorn", "server")
-    from rerank.server.app import Service, application
-
-    app = application(Service(reranker, name, limits, key), reranker.close)
+    uvicorn, app = _web()
+    served = app.application(app.Service(reranker, name, limits, key), reranker.close)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False
+        served,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
     )
     address, port, *_ = listening.getsockname()
     where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     printing.say(f"serving {name}, method {reranker.method}, at http://{where}")
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _web() -> tuple[Any, Any]:
+    """What speaks HTTP, and what it serves."""
+    with needing("server"):
+        import uvicorn
+
+        from rerank.server import app
+    return uvicorn, app
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -387,6 +387,7 @@ def test_with_fallback_the_old_order_comes_back_and_is_marked(served):
     assert indices(answer) == [0, 1, 2, 3]
     assert answer.headers["x-rerank-status"] == "fallback"
     assert any("fallback" in warning for warning in answer.json()["meta"]["warnings"])
+    assert client.post("/score", {"queries": "q", "documents": DOCS}).status_code == 503
 
 
 def test_a_defect_is_500_in_json_and_its_log_repeats_no_document(served, caplog):

@@ -229,6 +229,7 @@ ODD = [
     b"POST /%00%ff/../rerank?\x01 HTTP/1.1\r\n\r\n",
     b"GET " + b"/" * 70_000 + b" HTTP/1.1\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    HEAD + b"content-length: 40000000\r\n\r\n" + b"x" * 40_000_000,
     b"\x00" * 1000,
     b"",
 ]

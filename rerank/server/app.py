@@ -28,7 +28,7 @@ from rerank.server.dialects import Asked, dialect_of, refuse, say_scores
 from rerank.server.limits import Gate, Limits, Refused, admit, read_body, read_object
 from rerank.server.metrics import Metrics
 from rerank.server.requests import ScoreRequest, read
-from rerank.server.scale import kind_of, ranked, relevance_of
+from rerank.server.scale import SCALES, kind_of, ranked, relevance_of
 
 LOG = logging.getLogger(__name__)
 GONE = 499  # nobody reads this answer
@@ -40,6 +40,9 @@ T = TypeVar("T")
 
 class Ranker(Protocol):
     """What is served; a Reranker is one. Cancelling a call stops what it costs."""
+
+    @property
+    def score_kind(self) -> str: ...
 
     async def arerank(
         self, query: str, documents: Sequence[Any], top_n: int | None = None
@@ -77,6 +80,8 @@ class Service:
 
     async def score(self, request: Request) -> Response:
         """vLLM's scores, in the order of the pairs."""
+        if self.ranker.score_kind not in SCALES:
+            raise Refused(422, "the method of this server gives an order, and no scores to use")
         with self.gate.entered():
             given, _ = read(ScoreRequest, await self._body(request))
             pairs = given.pairs()
@@ -88,11 +93,11 @@ class Service:
             found = await self._ranked(request, asked)
         scores, usage = [0.0] * len(pairs), Usage()
         for ranking, places in zip(found, queries.values(), strict=True):
-            if (kind := kind_of(ranking)) == "rank":
-                raise Refused(422, "the method of this server gives an order, and no scores")
+            if ranking.error:
+                raise Refused(503, "the model gave no answer")
             usage += ranking.usage
             for hit in ranking:
-                scores[places[hit.index]] = relevance_of(hit, kind)
+                scores[places[hit.index]] = relevance_of(hit, kind_of(ranking))
         return _json(say_scores(self.model, scores, usage))
 
     async def models(self, request: Request) -> Response:
