@@ -24,10 +24,25 @@ def checkpoint(
     context: int = 8192,
 ) -> Path:
     """Write config, weights and tokenizer to `folder`; with `brackets_merge`, "[A" is one token."""
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from transformers import Qwen3ForCausalLM
 
     tokenizer = _tokenizer(brackets_merge, context)
+    return _saved(folder, Qwen3ForCausalLM, tokenizer, seed, hidden, layers, context)
+
+
+def classifier(folder: Path, seed: int = 0, *, hidden: int = 64, layers: int = 2) -> Path:
+    """The same as a cross-encoder, which scores a pair at its last token; vLLM serves it, too."""
+    from transformers import Qwen3ForSequenceClassification
+
+    tokenizer, context = _tokenizer(False, 8192), 8192
+    kind = Qwen3ForSequenceClassification
+    return _saved(folder, kind, tokenizer, seed, hidden, layers, context, num_labels=1)
+
+
+def _saved(folder, kind, tokenizer, seed, hidden, layers, context, **more) -> Path:
+    import torch
+    from transformers import Qwen3Config
+
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
     config = Qwen3Config(
@@ -44,8 +59,9 @@ def checkpoint(
         eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
         pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
         tie_word_embeddings=False,
+        **more,
     )
-    Qwen3ForCausalLM(config).float().save_pretrained(folder)
+    kind(config).float().save_pretrained(folder)
     return folder
 
 
