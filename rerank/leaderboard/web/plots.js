@@ -85,7 +85,8 @@ function drawDatasets(board) {
 }
 
 function grid(board, runs, column, choose, wide) {
-  const name = 200, size = wide ? 76 : Math.max(14, Math.min(26, Math.floor(940 / column.length))), line = wide ? 26 : 20, head = 74;
+  const longest = Math.max(...runs.map((i) => board.runs[i].name.length));
+  const name = Math.min(210, 16 + 7 * longest), size = wide ? 76 : Math.max(14, Math.min(26, Math.floor(940 / column.length))), line = wide ? 26 : 20, head = 74;
   const cells = column.flatMap((c, i) => {
     const known = c.values.filter((v) => v !== null), low = wide ? Math.min(...known) : 0, high = wide ? Math.max(...known) : 1;
     return c.values.map((value, r) => {
