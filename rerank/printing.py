@@ -144,12 +144,13 @@ def ranking(hits: "Ranking", as_json: bool) -> None:
 
 
 def methods(rows: Mapping[str, "Method"], as_json: bool) -> None:
-    """Methods, a paragraph for each."""
+    """Methods, a paragraph for each; neighbours are no option but a key of a recipe."""
     from rerank.strategies import STRATEGIES, options_of
 
     options = {
         name: options_of(STRATEGIES[row.strategy]) | row.options for name, row in rows.items()
     }
+    led = [name for name, taken in options.items() if taken.pop("neighbours", True) is None]
     if as_json:
         show({name: {**asdict(row), "options": options[name]} for name, row in rows.items()})
         return
@@ -159,6 +160,8 @@ def methods(rows: Mapping[str, "Method"], as_json: bool) -> None:
             print(
                 "  options:", ", ".join(f"{key} = {value}" for key, value in options[name].items())
             )
+        if name in led:
+            print('  recipe: neighbours = { from = "bm25", k = 16 }')
         print(f"  calls: {row.calls}; rounds: {row.rounds}")
 
 

@@ -9,9 +9,10 @@ from fakes import ScriptedEngine
 from shared import collection
 from small import DOCS, QUERIES, beir
 
-from rerank import cost, pipeline
+from rerank import cost, pipeline, printing
 from rerank.datasets import Candidates, read_run, write_candidates
 from rerank.errors import InputError, UsageError
+from rerank.methods import METHODS
 from rerank.recipes import read_recipe
 from rerank.records import Doc, Query
 from rerank.retrieve.bm25 import BM25
@@ -215,3 +216,11 @@ def test_on_dl19_slidegar_finds_more_than_windows_do_with_as_many_calls():
     assert led["cost"]["calls"] == windows["cost"]["calls"]
     assert led["mean"]["ndcg@10"] > windows["mean"]["ndcg@10"] + 0.03
     assert led["mean"]["recall@100"] > windows["mean"]["recall@100"] + 0.05
+
+
+def test_the_list_of_methods_says_how_neighbours_are_given(capsys):
+    rows = {name: METHODS[name] for name in ("slidegar", "listwise")}
+    printing.methods(rows, as_json=False)
+    slidegar, listwise = capsys.readouterr().out.split("listwise\n", 1)
+    assert 'recipe: neighbours = { from = "bm25", k = 16 }' in slidegar
+    assert "neighbours" not in listwise and "neighbours = None" not in slidegar
