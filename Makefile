@@ -7,7 +7,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint cons
 TORCH  := $(shell grep '^torch==' constraints/cpu.txt)
 OUT    := .demo
 
-.PHONY: setup demo test quick lint fix bench leaderboard clean
+.PHONY: setup demo test quick lint fix bench docs leaderboard clean
 
 setup: .venv/dev
 
@@ -35,6 +35,10 @@ fix: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider
+
+docs: .venv/dev
+	$(BIN)/python tests/pages.py
+	$(BIN)/zensical build --strict
 
 leaderboard: .venv/demo
 	$(BIN)/rerank leaderboard

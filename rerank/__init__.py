@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rerank.errors import EngineError, InputError, MissingExtra, RerankError, UsageError
 
 if TYPE_CHECKING:
-    from rerank.ranking import Hit, Ranking
+    from rerank.ranking import Hit, Issue, Ranking
     from rerank.reranker import Reranker
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __all__ = [
     "EngineError",
     "Hit",
     "InputError",
+    "Issue",
     "MissingExtra",
     "Ranking",
     "RerankError",
@@ -30,7 +31,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """`Reranker` and what it returns, imported when first asked for."""
-    if name in ("Hit", "Ranking", "Reranker"):
+    if name in ("Hit", "Issue", "Ranking", "Reranker"):
         from rerank import reranker
 
         return getattr(reranker, name)

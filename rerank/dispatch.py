@@ -8,7 +8,7 @@ costs nothing more.
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -22,12 +22,17 @@ from rerank.scheduler import Drive, Job
 Driven: TypeAlias = Job[Query, list[Doc]]
 
 
+Ended: TypeAlias = Callable[[Driven, BaseException | None], None]
+"""Is told how a query ended, just before its caller is."""
+
+
 @dataclass(eq=False, slots=True)
 class Asked:
     """A query on its way: `ready` runs before its first question, on the thread that drives."""
 
     job: Driven
     ready: Callable[[], None]
+    ended: Ended
     future: "Future[Driven]" = field(default_factory=Future)
 
 
@@ -49,9 +54,14 @@ class Dispatch:
         self._thread: threading.Thread | None = None
         self._over: RerankError | None = None
 
-    def submit(self, job: Driven, ready: Callable[[], None] = lambda: None) -> "Future[Driven]":
+    def submit(
+        self,
+        job: Driven,
+        ready: Callable[[], None] = lambda: None,
+        ended: Ended = lambda job, failure: None,
+    ) -> "Future[Driven]":
         """Take a query; cancel its future to give it up."""
-        asked = Asked(job, ready)
+        asked = Asked(job, ready, ended)
         with self._lock:
             if self._over:
                 raise self._over
@@ -74,6 +84,7 @@ class Dispatch:
 
     def _leave(self, asked: Asked, future: "Future[Driven]") -> None:
         if future.cancelled():
+            asked.ended(asked.job, CancelledError())
             self._leaving.append(asked)
             self._judge.wake()
 
@@ -159,6 +170,7 @@ class Dispatch:
         """Answer a caller, if there still is one."""
         if asked.future.done() or not asked.future.set_running_or_notify_cancel():
             return
+        asked.ended(asked.job, failure)
         if failure:
             asked.future.set_exception(failure)
         else:

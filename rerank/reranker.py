@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from rerank import cost
 from rerank.automatic import choose_method
-from rerank.calibration import Calibration, Keep, read_calibration, refuse_keep
+from rerank.calibration import Calibration, Keep, calibration_for, refuse_keep
 from rerank.cost import Cost, asking, expect, strategy_of, widest
 from rerank.dispatch import Dispatch, Driven
 from rerank.documents import Texts, docs_of, listed, query_of
@@ -26,11 +26,12 @@ from rerank.engines.opening import ENGINES, choose, key_of, open_engine, refuse_
 from rerank.errors import EngineError, UsageError
 from rerank.judges import LLMJudge
 from rerank.methods import METHODS, Method
-from rerank.ranking import Cut, Given, Hit, Ranking, ranking_of, score_kind_of
+from rerank.ranking import Cut, Given, Hit, Issue, Ranking, ranking_of, score_kind_of
 from rerank.recipes import limits
 from rerank.records import Query
 from rerank.scheduler import Budget, Job
 from rerank.strategies import options_of
+from rerank.tracing import watch
 
 Asked: TypeAlias = tuple[str, Sequence[Any]]
 """A query and its documents."""
@@ -38,7 +39,7 @@ Asked: TypeAlias = tuple[str, Sequence[Any]]
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many queries are done, and of how many."""
 
-__all__ = ["Hit", "Ranking", "Reranker"]
+__all__ = ["Hit", "Issue", "Ranking", "Reranker"]
 
 
 class Reranker:
@@ -96,7 +97,7 @@ class Reranker:
         self._engine: Engine = remembering(Path(journal), key, opening) if journal else opening()
         self._judge = LLMJudge(wording, self._engine)
         self.score_kind = score_kind_of(wording, self._engine)
-        self._calibration = self._fitting(calibration)
+        self._calibration = calibration_for(calibration, model, self.method, self.score_kind)
         self._dispatch = Dispatch(self._judge)
         self._on_error, self._text, self._checked = on_error, text, 0
 
@@ -116,7 +117,7 @@ class Reranker:
         expected to be relevant. A query that failed is not cut so.
         """
         given, cut = self._given(query, documents), self._cut(top_n, keep)
-        future = self._submitted(given, self._sorting([given], top_n))
+        future = self._submitted(given, self._sorting([given], top_n), top_n)
         try:
             return self._ranking(future.result(), given, cut)
         finally:
@@ -132,7 +133,7 @@ class Reranker:
     ) -> Ranking:
         """The same in an event loop. A task that is cancelled costs nothing more."""
         given, cut = self._given(query, documents), self._cut(top_n, keep)
-        future = self._submitted(given, self._sorting([given], top_n))
+        future = self._submitted(given, self._sorting([given], top_n), top_n)
         job = await asyncio.wrap_future(future)
         if self._calibration:  # it may load an encoder
             return await asyncio.to_thread(self._ranking, job, given, cut)
@@ -144,19 +145,20 @@ class Reranker:
         top_n: int | None = None,
         *,
         keep: Keep | None = None,
-        on_progress: Progress = lambda done, all: None,
+        on_progress: Progress | None = None,
     ) -> list[Ranking]:
         """Rerank many queries at once, all in flight together; rankings in the order given."""
         cut = self._cut(top_n, keep)
         asked = [self._given(*one) for one in batch]
         row = self._sorting(asked, top_n)
-        futures = {self._submitted(given, row): i for i, given in enumerate(asked)}
+        futures = {self._submitted(given, row, top_n): i for i, given in enumerate(asked)}
         found: dict[int, Ranking] = {}
         try:
             for future in as_completed(futures):
                 i = futures[future]
                 found[i] = self._ranking(future.result(), asked[i], cut)
-                on_progress(len(found), len(asked))
+                if on_progress:
+                    on_progress(len(found), len(asked))
         finally:
             _cancel(futures)
         return [found[i] for i in range(len(asked))]
@@ -168,7 +170,7 @@ class Reranker:
         cut = self._cut(top_n, keep)
         asked = [self._given(*one) for one in batch]
         row = self._sorting(asked, top_n)
-        futures = {self._submitted(given, row): i for i, given in enumerate(asked)}
+        futures = {self._submitted(given, row, top_n): i for i, given in enumerate(asked)}
         done: asyncio.Queue[Future[Driven]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         for future in futures:
@@ -231,24 +233,17 @@ class Reranker:
             warnings.warn(f"method {self.method}: {warning}", stacklevel=3)
         return row
 
-    def _submitted(self, given: Given, row: Method) -> "Future[Driven]":
+    def _submitted(self, given: Given, row: Method, top_n: int | None = None) -> "Future[Driven]":
         job = Job(Query("", given.query), asking(row, given.docs), self._budget)
-        shown = widest(row, [len(given.docs)])
-        return self._dispatch.submit(job, partial(self._check, shown))
+        ready = partial(self._check, widest(row, [len(given.docs)]))
+        ended = watch(given, self.model, self.method, top_n)
+        return self._dispatch.submit(job, ready, ended)
 
     def _check(self, shown: int) -> None:
         """Check the model's labels, once for each width of question."""
         if shown > self._checked:
             self._judge.check(shown)
             self._checked = shown
-
-    def _fitting(self, calibration: Calibration | Path | str | None) -> Calibration | None:
-        if calibration is None:
-            return None
-        if not isinstance(calibration, Calibration):
-            calibration = read_calibration(calibration)
-        calibration.refuse_other(self.model, self.method, self.score_kind)
-        return calibration
 
     def _cut(self, top_n: int | None, keep: Keep | None) -> Cut:
         if top_n is not None and top_n < 1:

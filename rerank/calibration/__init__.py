@@ -5,7 +5,7 @@ mappings are fitted: Platt's, isotonic, and one that depends on the query. They 
 documents that were rated one by one; an order alone has nothing to map.
 """
 
-from rerank.calibration.file import Calibration, read_calibration
+from rerank.calibration.file import Calibration, calibration_for, read_calibration
 from rerank.calibration.fitting import FITS, Judged, fit, judged
 from rerank.calibration.keep import Keep, kept, refuse_keep
 from rerank.calibration.reliability import Bin, Reliability
@@ -17,6 +17,7 @@ __all__ = [
     "Judged",
     "Keep",
     "Reliability",
+    "calibration_for",
     "fit",
     "judged",
     "kept",

@@ -31,15 +31,6 @@ class Calibration(Strict):
             None if score is None else self.mapping.probability(score, vector) for score in scores
         ]
 
-    def refuse_other(self, model: str, method: str, score_kind: str) -> None:
-        """Raise `UsageError` where scores are not those that this was fitted to."""
-        here, fitted = (model, method, score_kind), (self.model, self.method, self.score_kind)
-        if here != fitted:
-            raise UsageError(
-                f"this calibration is for the {fitted[2]} of {fitted[0]} by method {fitted[1]},"
-                f" not for the {here[2]} of {here[0]} by {here[1]}: fit one for it"
-            )
-
     def save(self, path: Path | str) -> None:
         Path(path).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
@@ -62,3 +53,18 @@ def read_calibration(path: Path | str) -> Calibration:
     except (OSError, UnicodeDecodeError) as wrong:
         reason = getattr(wrong, "strerror", None) or "not UTF-8"
         raise InputError.at(path, None, reason) from None
+
+
+def calibration_for(
+    given: Calibration | Path | str | None, model: str, method: str, score_kind: str
+) -> Calibration | None:
+    """A calibration or the file of one; `UsageError` where it was fitted to other scores."""
+    if given is None:
+        return None
+    found = given if isinstance(given, Calibration) else read_calibration(given)
+    if (found.model, found.method, found.score_kind) != (model, method, score_kind):
+        raise UsageError(
+            f"this calibration is for the {found.score_kind} of {found.model} by method"
+            f" {found.method}, not for the {score_kind} of {model} by {method}: fit one for it"
+        )
+    return found

@@ -1,0 +1,75 @@
+"""Writes the pages of the documentation that the code knows best: `python tests/pages.py`."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+
+from rerank.methods import METHODS
+from rerank.ranking import Hit, Issue, Ranking
+from rerank.reranker import Reranker
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def methods() -> str:
+    """The table of methods, grouped by what they ask."""
+    lines = [
+        "# Methods",
+        "",
+        "A method is a strategy, a wording and its options, under the name of a paper. Calls and",
+        "rounds are for N candidates, k wanted, w = window, s = stride, c = children; a round is a",
+        "wait. `rerank methods` prints the same.",
+    ]
+    for kind in ("pointwise", "pairwise", "setwise", "listwise"):
+        rows = [(n, m) for n, m in METHODS.items() if m.prompt.startswith(f"{kind}/")]
+        cells = [(f"`{n}`", m.strategy, m.prompt, m.calls, m.rounds, m.paper) for n, m in rows]
+        lines += ["", f"## {kind.capitalize()}", ""]
+        lines += ["| method | strategy | prompt | calls | rounds | paper |", f"|{' - |' * 6}"]
+        lines += [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join([*lines, ""])
+
+
+def api() -> str:
+    """What can be imported from `rerank`, as its docstrings say."""
+    lines = ["# API", "", "Everything here is imported from `rerank`.", ""]
+    own = ("rerank", "arerank", "rerank_many", "astream", "estimate", "close")
+    lines += _described(Reranker, own)
+    for kind in (Ranking, Hit, Issue):
+        lines += _described(kind)
+    return "\n".join(lines)
+
+
+def _described(kind: type, methods: Sequence[str] = ()) -> list[str]:
+    lines = [f"## {kind.__name__}", "", *_signed(kind.__name__, kind), *_said(kind)]
+    for name in methods:
+        method = getattr(kind, name)
+        lines += [f"### {name}", "", *_signed(name, method), *_said(method)]
+    return lines
+
+
+def _signed(name: str, what: object) -> list[str]:
+    parameters = [one for one in inspect.signature(what).parameters.values() if one.name != "self"]
+    plain = [_plain(str(one)) for one in parameters]
+    if named := [one for one in parameters if one.kind is one.KEYWORD_ONLY]:
+        plain.insert(len(parameters) - len(named), "*")
+    if not plain:
+        return ["```text", f"{name}()", "```", ""]
+    return ["```text", f"{name}(", *(f"    {one}," for one in plain), ")", "```", ""]
+
+
+def _plain(parameter: str) -> str:
+    for module in ("collections.abc.", "rerank.calibration.file.", "rerank.records.",
+                   "rerank.ranking.", "pathlib.", "typing."):  # fmt: skip
+        parameter = parameter.replace(module, "")
+    return parameter.replace("'", '"')
+
+
+def _said(what: object) -> list[str]:
+    return [inspect.getdoc(what) or "", ""]
+
+
+PAGES = {"methods.md": methods, "api.md": api}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
