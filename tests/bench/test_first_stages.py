@@ -1,0 +1,204 @@
+"""First stages on real collections: what they find, in what time and memory. Nothing but prints.
+
+Embeddings are made once, in minutes, and kept in the cache folder.
+"""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pytest
+from bench import first_stages
+from bench.report import record
+
+from rerank.evaluate import evaluate
+from rerank.evaluate.compare import compare
+from rerank.retrieve import BM25
+from rerank.retrieve.cur import Anchors, with_ridge
+from rerank.retrieve.dense import Dense
+from rerank.retrieve.fusion import fused
+from rerank.retrieve.muvera import of_docs, of_queries, width
+from rerank.stages import DenseOptions, FusionOptions, LuceneOptions, MuveraOptions
+
+pytestmark = pytest.mark.slow
+
+SHARED = ("scifact", "vaswani", "cacm", "dbpedia-entity-5k", "noveleval")
+SMALL = "dbpedia-entity-5k"
+
+
+def timed(call):
+    begun = perf_counter()
+    found = call()
+    return found, round(perf_counter() - begun, 2)
+
+
+def worth(dataset, run, measure="ndcg@10"):
+    return evaluate(dataset.qrels, run, [measure]).mean[measure]
+
+
+@pytest.mark.skipif(find_spec("pyserini") is None, reason="extra lucene is missing")
+def test_our_bm25_beside_lucene(tmp_path):
+    from rerank.retrieve.lucene import Lucene
+
+    rows = []
+    for name in SHARED:
+        dataset, queries = first_stages.loaded(name)
+        corpus = dataset.corpus.values()
+        ours, made = timed(lambda corpus=corpus: BM25.of(corpus, cache=tmp_path))
+        theirs, built = timed(lambda corpus=corpus: Lucene(corpus, LuceneOptions(), tmp_path))
+        mine, asked = timed(lambda index=ours, queries=queries: index.search(queries, 100))
+        found, searched = timed(lambda index=theirs, queries=queries: index.search(queries, 100))
+        same = [len(mine[q].keys() & docs.keys()) / len(docs) for q, docs in found.items() if docs]
+        rows.append({
+            "collection": name,
+            "nDCG@10": worth(dataset, mine),
+            "Lucene's": worth(dataset, found),
+            "shared of 100": float(np.mean(same)),
+            "index, s": made, "Lucene's index, s": built,
+            "search, s": asked, "Lucene's search, s": searched,
+        })  # fmt: skip
+    record("First stage: BM25 and Lucene", rows)
+
+
+def test_indexes_of_vectors():
+    dataset, queries = first_stages.loaded("scifact")
+    encoder, rows = None, []
+    for kind in ("flat", "hnsw", "binary", "ivfpq"):
+        index = Dense(dataset.corpus.values(), DenseOptions(index=kind), encoder=encoder)
+        encoder = index.encoder
+        run, seconds = timed(lambda index=index: index.search(queries, 100))
+        rows.append({
+            "index": kind,
+            "nDCG@10": worth(dataset, run),
+            "recall@10 of exact": index.record.get("recall@10_of_exact", 1.0),
+            "recall@100 of exact": index.record.get("recall@100_of_exact", 1.0),
+            "memory": round(index.record["bytes"] / index.record["bytes_exact"], 3),
+            "search and measuring, s": seconds,
+        })  # fmt: skip
+    record("First stage: MiniLM on scifact", rows, "300 queries, 5 183 documents.")
+
+
+def test_hybrid_beside_its_parts():
+    dataset, queries = first_stages.loaded("scifact")
+    words = BM25.of(dataset.corpus.values()).search(queries, 1000)
+    vectors = Dense(dataset.corpus.values()).search(queries, 1000)
+    runs = {"bm25": words, "dense": vectors, "rrf": fused([words, vectors], FusionOptions(), 1000)}
+    found = compare(
+        {
+            name: evaluate(dataset.qrels, run, ["ndcg@10"]).per_query["ndcg@10"]
+            for name, run in runs.items()
+        },
+        "bm25",
+    )
+    rows = [
+        {"run": name, "nDCG@10": mean, "p against bm25": found.differences[name].p_holm}
+        if name in found.differences
+        else {"run": name, "nDCG@10": mean, "p against bm25": "-"}
+        for name, mean in found.means.items()
+    ]
+    record("First stage: hybrid on scifact", rows)
+
+
+def test_muvera_beside_exact_maxsim():
+    truth, exact = first_stages.ratings(SMALL)
+    queries, docs = first_stages.tokens(SMALL)
+    asked = queries[: len(queries) - first_stages.ANCHORS]
+    rows = []
+    for repeats in (5, 10, 20):
+        shape = MuveraOptions(repeats=repeats)
+        vectors, made = timed(lambda shape=shape: of_docs(docs, shape))
+        begun = perf_counter()
+        products = of_queries(asked, shape) @ vectors.T
+        near = np.argpartition(-products, 100, axis=1)[:, :100]
+        seconds = (perf_counter() - begun) / len(asked)
+        shares = [first_stages.share(row.tolist(), truth[n]) for n, row in enumerate(near)]
+        rows.append({
+            "numbers": width(shape),
+            "recall@100 of MaxSim's 10": float(np.mean(shares)),
+            "search, ms": round(1000 * seconds, 2),
+            "MaxSim, ms": round(1000 * exact, 2),
+            "encoding, s": made,
+        })  # fmt: skip
+    record(f"First stage: MUVERA on {SMALL}", rows)
+
+
+def searched(anchors, values, start, count, budget, rounds):
+    """How much of the judge's best 10 a search finds, whose questions `values` answer."""
+    asking = anchors.search(range(len(values)), start, count, budget, rounds)
+    try:
+        questions = next(asking)
+        while True:
+            questions = asking.send([values[question.doc] for question in questions])
+    except StopIteration as done:
+        return first_stages.share(done.value[:10], values)
+
+
+def shuffled(count, seed):
+    return np.random.default_rng(seed).permutation(count).tolist()
+
+
+def test_search_with_a_judge_beside_reranking():
+    truth, _ = first_stages.ratings(SMALL)
+    dataset, queries = first_stages.loaded(SMALL)
+    judged, others = truth[: len(queries)], truth[len(queries) :]
+    places = {doc: place for place, doc in enumerate(dataset.corpus)}
+    anchors = with_ridge(others, 100)
+
+    def ranked(retriever):
+        run = retriever.search(queries, 400)
+        return [[places[doc] for doc in run[query.id]] for query in queries]
+
+    def mean(starts, budget, rounds):
+        pairs = zip(judged, starts, strict=True)
+        return float(
+            np.mean([searched(anchors, v, s, budget // 2, budget, rounds) for v, s in pairs])
+        )
+
+    def reranked(lists, budget):
+        pairs = zip(judged, lists, strict=True)
+        return float(np.mean([first_stages.share(found[:budget], v) for v, found in pairs]))
+
+    dense, words = ranked(Dense(dataset.corpus.values())), ranked(BM25.of(dataset.corpus.values()))
+    one, two = ([shuffled(len(places), seed)] * len(queries) for seed in (0, 1))
+    rows = [
+        {
+            "judge calls": budget,
+            "dense + rerank": reranked(dense, budget),
+            "bm25 + rerank": reranked(words, budget),
+            "ANNCUR": mean(one, budget, 1),
+            "another seed": mean(two, budget, 1),
+            "ADACUR": mean(one, budget, 5),
+            "ADACUR from dense": mean(dense, budget, 5),
+        }
+        for budget in (50, 100, 200, 400)
+    ]
+    note = f"The judge is MaxSim; {len(others)} anchor queries, ridge {anchors.ridge:g}."
+    record(f"First stage: recall@10 of the judge's own ranking, {SMALL}", rows, note)
+
+
+def test_search_with_a_judge_has_no_dip():
+    truth, _ = first_stages.ratings(SMALL)
+    judged, others = np.split(truth, [len(truth) - first_stages.ANCHORS])
+    start = shuffled(truth.shape[1], 0)
+
+    def mean(ridge, count):
+        kept = Anchors(others[:100], ridge)
+        return float(np.mean([searched(kept, v, start, count, count + 50, 1) for v in judged]))
+
+    rows = [
+        {"anchor documents": count, "ridge 0.01": mean(0.01, count), "no ridge": mean(1e-15, count)}
+        for count in (25, 50, 75, 90, 100, 110, 125, 150, 200)
+    ]
+    record("First stage: 100 anchor queries, recall@10 with 50 calls more", rows)
+
+
+def test_a_million_documents():
+    script = Path(__file__).with_name("many_docs.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "1000000"], capture_output=True, text=True, check=True
+    )
+    record("First stage: BM25 of a million documents", [json.loads(done.stdout.splitlines()[-1])])
