@@ -15,7 +15,9 @@ from rerank.questions import Rate
 from rerank.records import Doc, Status, Usage
 from rerank.wants import Pair
 
-ScoreKind: TypeAlias = Literal["logit", "cosine", "dot", "log-probability", "grade", "none"]
+ScoreKind: TypeAlias = Literal[
+    "logit", "cosine", "dot", "maxsim", "log-probability", "grade", "none"
+]
 """What a score is: see `Ranking`."""
 
 
@@ -61,8 +63,8 @@ class Ranking(Sequence[Hit]):
     so that the order is the best that the others allow; "fallback" where the query failed under
     `on_error="keep"` and the order is yours as it was, with the reason in `error`. `issues` says
     what happened. `score_kind` says what scores are: a "logit" (log-odds of relevant, any size),
-    "cosine" or "dot" of two vectors, a "log-probability" (of the query, of the highest grade), an
-    expected "grade", or "none" where a method gives an order alone.
+    "cosine" or "dot" of two vectors, "maxsim" of their tokens', a "log-probability" (of the query,
+    of the highest grade), an expected "grade", or "none" where a method gives an order alone.
     """
 
     query: str

@@ -305,6 +305,28 @@ def test_poolings_and_prompts_are_read_from_the_files(
     assert scorer.score_kind == similarity
 
 
+def test_maxsim_adds_up_each_query_tokens_most_alike_token(tmp_path, monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    bert(tmp_path, "BertModel")
+    wordpiece(tmp_path)
+    described(tmp_path, {"pooling_mode_mean_tokens": True}, False, {"query": "about "}, lower=True)
+    reference = SentenceTransformer(str(tmp_path), device="cpu")
+    form = {"output_value": "token_embeddings", "convert_to_numpy": False}
+
+    def tokens(text, prompt=""):
+        [rows] = reference.encode([text], prompt=prompt, **form)
+        return rows / rows.norm(dim=1, keepdim=True)
+
+    monkeypatch.setattr(encoders, "KEPT", 24)  # two texts of twelve tokens
+    scorer = Scorer(str(tmp_path), similarity="maxsim")
+    found = scores(scorer, [("Cats sleep", doc) for doc in DOCS])
+    left = tokens("Cats sleep", "about ")
+    wanted = [float((left @ tokens(doc).T).max(1).values.sum()) for doc in DOCS]
+    assert found == pytest.approx(wanted, abs=1e-4)
+    assert scorer.score_kind == "maxsim"
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -361,7 +383,7 @@ def test_weights_that_the_files_lack_are_an_error_and_never_random_numbers(tmp_p
         ({"max_length": 0}, UsageError, "max_length is 0; it must be 1 or more"),
         ({"max_length": -1}, UsageError, "max_length is -1; it must be 1 or more"),
         ({"max_length": 1000}, EngineError, "max_length 1000: all-MiniLM-L6-v2 takes 512 tokens"),
-        ({"similarity": "euclid"}, UsageError, "use cosine or dot"),
+        ({"similarity": "euclid"}, UsageError, "use cosine, dot or maxsim"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(options, wrong, line):

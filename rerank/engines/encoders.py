@@ -137,6 +137,7 @@ class Encoder(PairModel):
         limit = self._form.max_length if limit is None else limit
         super().__init__(files, "AutoModel", device, dtype, "pooler", limit)
         self._known: dict[bytes, Text] = {}
+        self._kept = KEPT
 
     @property
     def decides(self) -> dict[str, Any]:
@@ -153,8 +154,11 @@ class Encoder(PairModel):
         for side in zip(*pairs, strict=True):  # queries are short: padded to a document they cost
             self._embed(list({id(text): text for text in side if text.vector is None}.values()))
         left, right = ([text.vector for text in side] for side in zip(*pairs, strict=True))
-        scores = (self.torch.stack(left) * self.torch.stack(right)).sum(-1).tolist()
-        return [Scored(*found) for found in zip(scores, cached, strict=True)]
+        return [Scored(*found) for found in zip(self._alike(left, right), cached, strict=True)]
+
+    def _alike(self, left: Sequence[Any], right: Sequence[Any]) -> list[float]:
+        found: list[float] = (self.torch.stack(left) * self.torch.stack(right)).sum(-1).tolist()
+        return found
 
     @property
     def prompts(self) -> tuple[str, str]:
@@ -184,7 +188,7 @@ class Encoder(PairModel):
         text = text.lower() if self._form.lower else text
         key = sha256(text.encode("utf-8", "surrogatepass")).digest()
         if key not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= self._kept:
                 del self._known[next(iter(self._known))]
             self._known[key] = self._text(text)
         return self._known[key]
@@ -200,11 +204,32 @@ class Encoder(PairModel):
             text.vector, text.inputs = vector, {}
 
     def _embed_tokens(self, texts: Sequence[Text]) -> None:
+        if not texts:
+            return
         output, _ = self._run(texts)
         states = numbers(output.last_hidden_state)
         states = states / states.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         for text, rows in zip(texts, states.cpu(), strict=True):
             text.vector, text.inputs = rows[: text.tokens], {}
+
+
+class LateEncoder(Encoder):
+    """A vector for each token; a pair's score is MaxSim (Khattab & Zaharia 2020).
+
+    Each token of the query counts with its most alike token of the document. As many numbers are
+    remembered as of single vectors, so fewer texts.
+    """
+
+    def __init__(self, files: Files, device: str, dtype: str, limit: int | None) -> None:
+        super().__init__(files, device, dtype, limit, "maxsim")
+        self._kept = max(1, KEPT // self.limit)
+
+    def _embed(self, texts: Sequence[Text]) -> None:
+        self._embed_tokens(texts)
+
+    def _alike(self, left: Sequence[Any], right: Sequence[Any]) -> list[float]:
+        pairs = zip(left, right, strict=True)
+        return [float((query @ doc.T).max(dim=1).values.sum()) for query, doc in pairs]
 
 
 def _pooled(pooling: str, states: Any, mask: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from rerank.engines.checkpoints import Files
-from rerank.engines.encoders import CrossEncoder, Encoder, PairModel, Text
+from rerank.engines.encoders import CrossEncoder, Encoder, LateEncoder, PairModel, Text
 from rerank.engines.lots import Lots
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError
@@ -25,7 +25,8 @@ class Scorer:
 
     `model` is a folder, a hub name, or "all-MiniLM-L6-v2", which is taken from the package that
     carries it where that is installed. `score_kind` says what its raw scores are: "logit" of a
-    cross-encoder, else the encoder's `similarity`, "cosine" or "dot". Texts are cut at
+    cross-encoder, else the encoder's `similarity`, "cosine", "dot" or "maxsim" (of all
+    tokens, as ColBERT does). Texts are cut at
     `max_length` tokens (by default the model's limit) and replies count what was cut. A batch
     holds at most `batch_tokens` tokens, padding included, or one pair.
     """
@@ -44,12 +45,14 @@ class Scorer:
         similarity: str = "cosine",
         revision: str | None = None,
     ) -> None:
-        if similarity not in ("cosine", "dot"):
-            raise UsageError(f"similarity {similarity!r}: use cosine or dot")
+        if similarity not in ("cosine", "dot", "maxsim"):
+            raise UsageError(f"similarity {similarity!r}: use cosine, dot or maxsim")
         files = Files(model, revision)
         self._model: PairModel
         if "ForSequenceClassification" in files.architecture:
             self._model = CrossEncoder(files, device, dtype, max_length)
+        elif similarity == "maxsim":
+            self._model = LateEncoder(files, device, dtype, max_length)
         else:
             self._model = Encoder(files, device, dtype, max_length, similarity)
         self.score_kind = self._model.score_kind

@@ -26,27 +26,23 @@ def width(options: MuveraOptions) -> int:
 def of_queries(texts: Sequence[Any], options: MuveraOptions) -> Any:
     """A vector for each text of token rows: what a bucket holds is added up."""
     np = extra("numpy", "eval")
-    found = np.zeros((len(texts), options.repeats, 2**options.bits, options.projected), np.float32)
-    for text, tokens in enumerate(texts):
-        for repeat, (buckets, short) in enumerate(_sorted(tokens, options)):
-            np.add.at(found[text, repeat], buckets, short)
-    return found.reshape(len(texts), -1)
+    rows = [_held(*_projected(tokens, options), options)[0].ravel() for tokens in texts]
+    return np.array(rows, np.float32)
 
 
 def of_docs(texts: Sequence[Any], options: MuveraOptions) -> Any:
     """A vector for each text of token rows: the mean of a bucket, or the nearest token."""
     np = extra("numpy", "eval")
-    found = np.zeros((len(texts), options.repeats, 2**options.bits, options.projected), np.float32)
+    found = np.empty((len(texts), width(options)), np.float32)
     far = _distances(options.bits)
     for text, tokens in enumerate(texts):
-        for repeat, (buckets, short) in enumerate(_sorted(tokens, options)):
-            held = found[text, repeat]
-            np.add.at(held, buckets, short)
-            counts = np.bincount(buckets, minlength=len(held))
-            held /= np.maximum(counts, 1)[:, None]
-            empty = counts == 0
-            held[empty] = short[far[empty][:, buckets].argmin(axis=1)]
-    return found.reshape(len(texts), -1)
+        buckets, short = _projected(tokens, options)
+        held, counts = _held(buckets, short, options)
+        held /= np.maximum(counts, 1)[:, :, None]
+        repeat, empty = np.nonzero(counts == 0)
+        held[repeat, empty] = short[repeat, far[empty[:, None], buckets[repeat]].argmin(axis=1)]
+        found[text] = held.ravel()
+    return found
 
 
 def maxsim(query: Any, tokens: Any, starts: Any) -> Any:
@@ -55,15 +51,20 @@ def maxsim(query: Any, tokens: Any, starts: Any) -> Any:
     return np.maximum.reduceat(query @ tokens.T, starts, axis=1).sum(axis=0)
 
 
-def _sorted(tokens: Any, options: MuveraOptions) -> list[tuple[Any, Any]]:
-    """For each repeat: the bucket of each token, and the token projected."""
+def _projected(tokens: Any, options: MuveraOptions) -> tuple[Any, Any]:
+    """For each repeat, the bucket of each token, and each token in fewer dimensions."""
     np = extra("numpy", "eval")
     planes, projections = _drawn(tokens.shape[1], options)
-    powers = 1 << np.arange(options.bits)
     above = (tokens @ planes > 0).reshape(len(tokens), options.repeats, options.bits)
     short = (tokens @ projections).reshape(len(tokens), options.repeats, options.projected)
-    buckets = above @ powers
-    return [(buckets[:, repeat], short[:, repeat]) for repeat in range(options.repeats)]
+    return (above @ (1 << np.arange(options.bits))).T, short.transpose(1, 0, 2)
+
+
+def _held(buckets: Any, short: Any, options: MuveraOptions) -> tuple[Any, Any]:
+    """For each repeat and bucket, the sum of its tokens, and how many they are."""
+    np = extra("numpy", "eval")
+    member = buckets[:, None, :] == np.arange(1 << options.bits)[:, None]
+    return member.astype(np.float32) @ short, member.sum(axis=2)
 
 
 @cache

@@ -8,9 +8,8 @@ import numpy as np
 from shared import collection
 
 from rerank import datasets, files
-from rerank.retrieve.muvera import maxsim
 
-ANCHORS = 300
+ANCHORS = 200
 
 
 @cache
@@ -68,10 +67,17 @@ def ratings(name):
     """MaxSim of every query with every document, and the seconds that a query took."""
     queries, docs = tokens(name)
     starts = np.cumsum([0, *(len(doc) for doc in docs[:-1])])
-    together = np.concatenate(docs)
+    together = np.concatenate(docs).T.copy()
     begun = perf_counter()
-    found = np.array([maxsim(query, together, starts) for query in queries])
-    return found, (perf_counter() - begun) / len(queries)
+    found = [_rated(queries[n : n + 16], together, starts) for n in range(0, len(queries), 16)]
+    return np.concatenate(found), (perf_counter() - begun) / len(queries)
+
+
+def _rated(queries, together, starts):
+    """Many queries at once: alone, each would wait for the memory."""
+    products = np.maximum.reduceat(np.concatenate(queries) @ together, starts, axis=1)
+    ends = np.cumsum([0, *(len(query) for query in queries[:-1])])
+    return np.add.reduceat(products, ends, axis=0)
 
 
 def share(found, truth, k=10):
