@@ -50,6 +50,7 @@ def serve(
     from rerank.server.limits import Limits
 
     _web()  # what is missing is said before a model is loaded
+    _leave_a_core()
     limits = Limits(max_body, max_documents, max_characters, timeout, max_waiting)
     with _listening(host, port) as listening:
         reranker = Reranker(
@@ -95,6 +96,15 @@ def _web() -> tuple[Any, Any]:
 
         from rerank.server import app
     return uvicorn, app
+
+
+def _leave_a_core() -> None:
+    """A model on a CPU computes on every core but one: clients are read and written meanwhile.
+
+    Threads that share all cores with others wait for each other in every small operation.
+    """
+    cores = len(os.sched_getaffinity(0))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores - 1)))
 
 
 def _listening(host: str, port: int) -> socket.socket:
