@@ -141,10 +141,24 @@ def shuffled(count, seed):
     return np.random.default_rng(seed).permutation(count).tolist()
 
 
-def test_search_with_a_judge_beside_reranking():
+def by_maxsim(dense, queries):
+    """Ratings of the judged queries, and of phrases."""
     truth, _ = first_stages.ratings(SMALL)
+    return np.split(truth, [len(queries)])
+
+
+def by_cosine(dense, queries):
+    """Ratings of the judged queries, and of documents, by one vector a text."""
+    vectors = dense.vectors.read()
+    anchors = vectors[shuffled(len(vectors), 3)[: first_stages.ANCHORS]]
+    return dense.embedded(queries) @ vectors.T, anchors @ vectors.T
+
+
+@pytest.mark.parametrize("rated", [by_maxsim, by_cosine])
+def test_search_with_a_judge_beside_reranking(rated):
     dataset, queries = first_stages.loaded(SMALL)
-    judged, others = truth[: len(queries)], truth[len(queries) :]
+    vectors = Dense(dataset.corpus.values())
+    judged, others = rated(vectors, queries)
     places = {doc: place for place, doc in enumerate(dataset.corpus)}
     anchors = with_ridge(others, 100)
 
@@ -162,7 +176,7 @@ def test_search_with_a_judge_beside_reranking():
         pairs = zip(judged, lists, strict=True)
         return float(np.mean([first_stages.share(found[:budget], v) for v, found in pairs]))
 
-    dense, words = ranked(Dense(dataset.corpus.values())), ranked(BM25.of(dataset.corpus.values()))
+    dense, words = ranked(vectors), ranked(BM25.of(dataset.corpus.values()))
     one, two = ([shuffled(len(places), seed)] * len(queries) for seed in (0, 1))
     rows = [
         {
@@ -176,8 +190,9 @@ def test_search_with_a_judge_beside_reranking():
         }
         for budget in (50, 100, 200, 400)
     ]
-    note = f"The judge is MaxSim; {len(others)} anchor queries, ridge {anchors.ridge:g}."
-    record(f"First stage: recall@10 of the judge's own ranking, {SMALL}", rows, note)
+    judge = rated.__name__.removeprefix("by_")
+    note = f"{SMALL}; {len(others)} anchor queries, ridge {anchors.ridge:g}."
+    record(f"First stage: recall@10 of a judge's own ranking, by {judge}", rows, note)
 
 
 def test_search_with_a_judge_has_no_dip():
