@@ -80,7 +80,8 @@ class Dispatch:
         if self._thread is not None and self._thread.is_alive():
             self._arriving.put(None)
             self._judge.wake()
-            self._thread.join()
+            if self._thread is not threading.current_thread():  # whose garbage this may be
+                self._thread.join()
 
     def _leave(self, asked: Asked, future: "Future[Driven]") -> None:
         if future.cancelled():

@@ -6,6 +6,7 @@ of one instance, from any thread, task or notebook, are driven together.
 
 import asyncio
 import warnings
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import replace
@@ -100,6 +101,7 @@ class Reranker:
         self._calibration = calibration_for(calibration, model, self.method, self.score_kind)
         self._dispatch = Dispatch(self._judge)
         self._on_error, self._text, self._checked = on_error, text, 0
+        self._let_go = weakref.finalize(self, _let_go, self._dispatch, self._engine)
 
     def rerank(
         self,
@@ -191,9 +193,8 @@ class Reranker:
         return expect(row, docs, budget=self._budget)
 
     def close(self) -> None:
-        """Give up what is unfinished, and let go of the model."""
-        self._dispatch.close()
-        self._engine.close()
+        """Give up what is unfinished, and let go of the model, as when nobody has this any more."""
+        self._let_go()
 
     def __enter__(self) -> "Reranker":
         return self
@@ -256,6 +257,11 @@ class Reranker:
         if job.error and self._on_error == "raise":
             raise EngineError(f"query {given.query!r}: {job.error}")
         return cut.made(ranking_of(job, given, self.method, self.score_kind))
+
+
+def _let_go(dispatch: Dispatch, engine: Engine) -> None:
+    dispatch.close()
+    engine.close()
 
 
 def _cancel(futures: Iterable["Future[Driven]"]) -> None:

@@ -1,6 +1,7 @@
 """The library face: what goes in comes back in order, as the object that it was."""
 
 import asyncio
+import gc
 import sqlite3
 import threading
 import warnings
@@ -466,6 +467,17 @@ def test_a_closed_reranker_says_so(opened):
     reranker.close()
     with pytest.raises(UsageError, match="this reranker is closed"):
         reranker.rerank("sky", DOCS)
+
+
+def test_a_reranker_that_nobody_has_any_more_lets_go_of_its_model_and_its_thread(opened):
+    engines, before = opened(counted), {*threading.enumerate()}
+    reranker = Reranker("any", method="scorer")
+    reranker.rerank("sky", DOCS)
+    closed = []
+    engines[0][-1].close = lambda: closed.append(True)
+    del reranker
+    gc.collect()
+    assert closed == [True] and {*threading.enumerate()} <= before
 
 
 def test_many_threads_at_once_each_get_their_own(opened):
