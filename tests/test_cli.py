@@ -825,7 +825,7 @@ def test_a_strategy_of_the_users_own_is_found_in_the_folder_of_the_command(here,
     plain = recipe('dataset = "small"\nmethod = "first-stage"\n', "plain")
     start = [sys.executable, "-P", "-m", "rerank.cli"]  # -P: as where the script `rerank` starts
     done = subprocess.run([*start, "run", path, plain], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, wrote("mine") + wrote("plain"))
     ours, given = ([line[2] for line in ranked(f)][:DOCS] for f in ("mine", "plain"))
     assert ours == given[:2] + given[:1:-1]
 
