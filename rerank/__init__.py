@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rerank.errors import EngineError, InputError, MissingExtra, RerankError, UsageError
 
 if TYPE_CHECKING:
-    from rerank.ranking import Hit, Issue, Ranking
-    from rerank.reranker import Reranker
+    from rerank.library.ranking import Hit, Issue, Ranking
+    from rerank.library.reranker import Reranker
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """`Reranker` and what it returns, imported when first asked for."""
     if name in ("Hit", "Issue", "Ranking", "Reranker"):
-        from rerank import reranker
+        from rerank.library import reranker
 
         return getattr(reranker, name)
     raise AttributeError(f"module 'rerank' has no attribute {name!r}")

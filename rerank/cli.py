@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rerank import commands_suites, printing
-from rerank.commands_bench import bench
-from rerank.commands_bias import bias
-from rerank.commands_calibrate import calibrate
-from rerank.commands_compare import compare
-from rerank.commands_leaderboard import leaderboard
-from rerank.commands_run import run
-from rerank.commands_serve import serve
-from rerank.commands_verify import verify
+from rerank import printing
+from rerank.commands import suites
+from rerank.commands.bench import bench
+from rerank.commands.bias import bias
+from rerank.commands.calibrate import calibrate
+from rerank.commands.compare import compare
+from rerank.commands.leaderboard import leaderboard
+from rerank.commands.run import run
+from rerank.commands.serve import serve
+from rerank.commands.verify import verify
 from rerank.errors import DONE_WITH_FAILURES, InputError, RerankError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 prompts_app = typer.Typer(help="The wordings that ship, and yours.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
-app.add_typer(commands_suites.app, name="suites")
+app.add_typer(suites.app, name="suites")
 
 Ties = Literal["auto", "file", "ids"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -127,7 +128,7 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Rank the lines of a file for a query, best first."""
-    from rerank.reranker import Reranker
+    from rerank.library.reranker import Reranker
 
     if base_url and engine not in ("auto", "http"):
         raise UsageError(f"--base-url is for engine http, not {engine}")

@@ -13,10 +13,10 @@ from rerank.markdown import markdown
 if TYPE_CHECKING:
     from rerank.cost import Cost
     from rerank.evaluate import Scores
+    from rerank.library.reranker import Ranking
     from rerank.methods import Method
     from rerank.pipeline import Progress
     from rerank.prompts import Prompt
-    from rerank.reranker import Ranking
     from rerank.wants import Request
 
 

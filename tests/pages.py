@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
+from rerank.library.ranking import Hit, Issue, Ranking
+from rerank.library.reranker import Reranker
 from rerank.methods import METHODS
-from rerank.ranking import Hit, Issue, Ranking
-from rerank.reranker import Reranker
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -59,7 +59,7 @@ def _signed(name: str, what: object) -> list[str]:
 
 def _plain(parameter: str) -> str:
     for module in ("collections.abc.", "rerank.calibration.file.", "rerank.records.",
-                   "rerank.ranking.", "pathlib.", "typing."):  # fmt: skip
+                   "rerank.library.ranking.", "pathlib.", "typing."):  # fmt: skip
         parameter = parameter.replace(module, "")
     return parameter.replace("'", '"')
 

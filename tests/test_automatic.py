@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from rerank import Reranker
-from rerank.automatic import TRAINED, choose_method
+from rerank.library.automatic import TRAINED, choose_method
 from rerank.methods import METHODS
 
 

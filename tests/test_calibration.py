@@ -154,7 +154,7 @@ def reranker(monkeypatch):
             said = request.want.doc
             return Reply(scores=(float(said),))
 
-        monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: ScriptedEngine(reply))
+        monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(reply))
         return Reranker("any", **{"method": "scorer", **options})
 
     return opened
@@ -242,7 +242,7 @@ def test_a_calibration_of_other_scores_is_refused(reranker, tmp_path):
 
 def test_a_query_that_failed_is_not_cut(monkeypatch):
     failing = ScriptedEngine(lambda _: Reply(error="HTTP 500"))
-    monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: failing)
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: failing)
     with Reranker("any", method="scorer", on_error="keep") as opened:
         ranking = opened.rerank("q", ["a", "b"], keep={"score": 0.5})
     assert ranking.status == "fallback" and len(ranking) == 2

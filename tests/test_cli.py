@@ -98,7 +98,7 @@ def engines(monkeypatch, reply):
         return ScriptedEngine(reply)
 
     monkeypatch.setattr("rerank.pipeline.open_engine", open_engine)
-    monkeypatch.setattr("rerank.reranker.open_engine", open_engine)
+    monkeypatch.setattr("rerank.library.reranker.open_engine", open_engine)
     return opened
 
 

@@ -8,9 +8,9 @@ import pytest
 from fakes import ScriptedEngine
 
 from rerank import EngineError, UsageError
-from rerank.dispatch import Dispatch
 from rerank.engines import NOBODY
 from rerank.judges import LLMJudge
+from rerank.library.dispatch import Dispatch
 from rerank.prompts import read_prompt
 from rerank.questions import Rate
 from rerank.records import Doc, Query

@@ -8,7 +8,7 @@ import pytest
 from fakes import ScriptedEngine
 from small import beir
 
-from rerank.commands_bench import duration
+from rerank.commands.bench import duration
 from rerank.forecast import forecast
 from rerank.recipes import read_recipe
 from rerank.wants import Reply

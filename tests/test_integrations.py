@@ -28,14 +28,14 @@ def counted(request):
 
 @pytest.fixture
 def reranker(monkeypatch):
-    monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: ScriptedEngine(counted))
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(counted))
     with Reranker("any", method="scorer") as opened:
         yield opened
 
 
 @pytest.fixture
 def listwise(monkeypatch):
-    monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: ScriptedEngine(counted))
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(counted))
     with Reranker("any", method="full-ranking") as opened:
         yield opened
 
@@ -191,7 +191,7 @@ def haystack_documents():
 def ranker(monkeypatch):
     from rerank.integrations.haystack import RerankRanker
 
-    monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: ScriptedEngine(counted))
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(counted))
     ranker = RerankRanker("any", method="scorer", top_k=2)
     yield ranker
     ranker.close()
@@ -216,7 +216,7 @@ def test_haystack_writes_a_pipeline_as_yaml_and_reads_it_again(namespace, monkey
     from haystack import Pipeline
     from haystack_integrations.components.rankers.rerank import RerankRanker
 
-    monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: ScriptedEngine(counted))
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(counted))
     pipeline = Pipeline()
     settings = {"options": {}, "budget": {"calls": 9}}
     pipeline.add_component("r", RerankRanker("any", method="scorer", top_k=1, settings=settings))
@@ -233,7 +233,7 @@ def test_haystack_keeps_a_failed_query_as_it_was_if_told_to(monkeypatch):
     from rerank.integrations.haystack import RerankRanker
 
     failing = ScriptedEngine(lambda _: Reply(error="HTTP 500"))
-    monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: failing)
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: failing)
     documents = haystack_documents()
     kept = RerankRanker("any", method="scorer", on_error="keep", top_k=None)
     assert kept.run("sky", documents)["documents"] == documents

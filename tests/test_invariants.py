@@ -57,7 +57,7 @@ def opened(monkeypatch):
     def reranker(method, seed, order, **options):
         kinds = (Text, Labels, Logits, Likelihood, Pair)
         engine = ScriptedEngine(moody(seed), wants=kinds, at_once=3, seed=order)
-        monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: engine)
+        monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: engine)
         return Reranker("any", method=method, **options)
 
     return reranker

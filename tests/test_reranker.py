@@ -50,7 +50,7 @@ def opened(monkeypatch):
             opened.append((name, model, given, ScriptedEngine(reply, **options)))
             return opened[-1][-1]
 
-        monkeypatch.setattr("rerank.reranker.open_engine", open_engine)
+        monkeypatch.setattr("rerank.library.reranker.open_engine", open_engine)
         return opened
 
     return scripted

@@ -72,7 +72,7 @@ def served(monkeypatch):
 
     def start(reply=counted, *, method="scorer", engine=None, key=None, on_error="raise", **limits):
         engine = engine or ScriptedEngine(reply)
-        monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: engine)
+        monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: engine)
         reranker = Reranker("any", method=method, on_error=on_error)
         rerankers.append(reranker)
         app = application(Service(reranker, "our-model", Limits(**limits), key))

@@ -59,7 +59,7 @@ def length(request):
 def app():
     """A server of the real judge and an engine that answers at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rerank.reranker.open_engine", lambda *_: ScriptedEngine(length))
+        patch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(length))
         with Reranker("any", method="scorer") as reranker:
             limits = Limits(body=32 * 2**20, documents=50, characters=12 * 2**20, seconds=20)
             yield application(Service(reranker, "fast", limits))

@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from rerank import EngineError, Reranker, tracing
+from rerank import EngineError, Reranker
+from rerank.library import tracing
 from rerank.wants import Reply
 
 DOCS = [{"id": "a", "text": "sea"}, {"id": "b", "text": "sky sky"}, "sky"]
@@ -26,7 +27,7 @@ def counted(request):
 
 @pytest.fixture
 def reranker(monkeypatch):
-    monkeypatch.setattr("rerank.reranker.open_engine", lambda *_: ScriptedEngine(counted))
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(counted))
     with Reranker("any", method="scorer") as opened:
         yield opened
 
@@ -99,7 +100,7 @@ def test_nobody_who_listens_costs_nothing_and_hears_nothing(reranker, capfd):
 def test_without_opentelemetry_everything_works():
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"
-        "from rerank import tracing; print(tracing._tracer())"
+        "from rerank.library import tracing; print(tracing._tracer())"
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert said.stdout == "None\n"

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from rerank.errors import needing
-from rerank.ranking import Ranking
-from rerank.reranker import Reranker
+from rerank.library.ranking import Ranking
+from rerank.library.reranker import Reranker
 
 with needing("haystack"):
     from haystack import Document, component, default_from_dict, default_to_dict

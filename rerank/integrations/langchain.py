@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rerank.errors import needing
-from rerank.ranking import Ranking
-from rerank.reranker import Reranker
+from rerank.library.ranking import Ranking
+from rerank.library.reranker import Reranker
 
 with needing("langchain"):
     from langchain_core.documents import BaseDocumentCompressor, Document

@@ -3,8 +3,8 @@
 from typing import Any
 
 from rerank.errors import needing
-from rerank.ranking import Ranking
-from rerank.reranker import Reranker
+from rerank.library.ranking import Ranking
+from rerank.library.reranker import Reranker
 
 with needing("pyterrier"):
     import pyterrier as pt

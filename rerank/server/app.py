@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from rerank.errors import EngineError, RerankError
-from rerank.ranking import Ranking
+from rerank.library.ranking import Ranking
 from rerank.records import Usage
 from rerank.server import answers, openapi
 from rerank.server.dialects import Asked, dialect_of, refuse, say_scores

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rerank.ranking import Hit, Ranking
+from rerank.library.ranking import Hit, Ranking
 from rerank.records import Usage
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, overload
 
 from rerank.calibration import Calibration, Keep, kept
-from rerank.dispatch import Driven
-from rerank.documents import id_of
 from rerank.engines import Engine
+from rerank.library.dispatch import Driven
+from rerank.library.documents import id_of
 from rerank.prompts import Prompt
 from rerank.questions import Rate
 from rerank.records import Doc, Status, Usage

@@ -12,8 +12,8 @@ from rerank.markdown import markdown
 if TYPE_CHECKING:
     from rerank.calibration import Calibration
     from rerank.datasets import Dataset
+    from rerank.library.reranker import Reranker
     from rerank.records import Run
-    from rerank.reranker import Reranker
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
@@ -39,7 +39,7 @@ def calibrate(
     """Fit probabilities of relevance to a model's scores, and say how true they are."""
     from rerank.calibration import Calibration, fit, judged, refuse_keep
     from rerank.datasets import load, read_run
-    from rerank.reranker import Reranker
+    from rerank.library.reranker import Reranker
 
     collection = load(dataset, split)
     wanted = _wanted(collection, read_run(first) if first else None, depth)

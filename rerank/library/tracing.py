@@ -11,9 +11,9 @@ from functools import lru_cache, partial
 from time import perf_counter, time_ns
 from typing import Any, NamedTuple
 
-from rerank.dispatch import Driven, Ended
-from rerank.documents import id_of
-from rerank.ranking import Given, ranking_of
+from rerank.library.dispatch import Driven, Ended
+from rerank.library.documents import id_of
+from rerank.library.ranking import Given, ranking_of
 
 LOG = logging.getLogger(__name__)
 

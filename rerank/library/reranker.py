@@ -16,23 +16,23 @@ from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from rerank import cost
-from rerank.automatic import choose_method
 from rerank.calibration import Calibration, Keep, calibration_for, refuse_keep
 from rerank.cost import Cost, asking, expect, strategy_of, widest
-from rerank.dispatch import Dispatch, Driven
-from rerank.documents import Texts, docs_of, listed, query_of
 from rerank.engines import Engine
 from rerank.engines.journal import remembering
 from rerank.engines.opening import ENGINES, choose, key_of, open_engine, refuse_unserved
 from rerank.errors import EngineError, UsageError
 from rerank.judges import LLMJudge
+from rerank.library.automatic import choose_method
+from rerank.library.dispatch import Dispatch, Driven
+from rerank.library.documents import Texts, docs_of, listed, query_of
+from rerank.library.ranking import Cut, Given, Hit, Issue, Ranking, ranking_of, score_kind_of
+from rerank.library.tracing import watch
 from rerank.methods import METHODS, Method
-from rerank.ranking import Cut, Given, Hit, Issue, Ranking, ranking_of, score_kind_of
 from rerank.recipes import limits
 from rerank.records import Query
 from rerank.scheduler import Budget, Job
 from rerank.strategies import options_of
-from rerank.tracing import watch
 
 Asked: TypeAlias = tuple[str, Sequence[Any]]
 """A query and its documents."""

@@ -11,7 +11,7 @@ from rerank import printing
 from rerank.errors import UsageError, needing
 
 if TYPE_CHECKING:
-    from rerank.reranker import Reranker
+    from rerank.library.reranker import Reranker
     from rerank.server.limits import Limits
 
 KEEP_ALIVE = 75
@@ -46,7 +46,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve rerank and score over HTTP, for Cohere, Jina, vLLM, TEI, Voyage and NIM clients."""
-    from rerank.reranker import Reranker
+    from rerank.library.reranker import Reranker
     from rerank.server.limits import Limits
 
     _web()  # what is missing is said before a model is loaded

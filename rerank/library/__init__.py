@@ -1,0 +1,1 @@
+"""The library face: `Reranker` for applications, and what it is made of."""
