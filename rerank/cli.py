@@ -21,6 +21,7 @@ from rerank.commands.compare import compare
 from rerank.commands.leaderboard import leaderboard
 from rerank.commands.run import run
 from rerank.commands.serve import serve
+from rerank.commands.train import train
 from rerank.commands.verify import verify
 from rerank.errors import DONE_WITH_FAILURES, InputError, RerankError, UsageError
 
@@ -111,6 +112,7 @@ app.command()(verify)
 app.command()(bias)
 app.command()(calibrate)
 app.command()(bench)
+app.command()(train)
 app.command()(serve)
 
 

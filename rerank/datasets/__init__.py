@@ -7,7 +7,13 @@ from pathlib import Path
 from rerank import files
 from rerank.datasets.beir import read_folder
 from rerank.datasets.bright import read_bright
-from rerank.datasets.candidates import Candidates, from_run, read_candidates, write_candidates
+from rerank.datasets.candidates import (
+    Candidates,
+    from_run,
+    read_candidates,
+    read_labels,
+    write_candidates,
+)
 from rerank.datasets.collection import Dataset, excluding, pooling
 from rerank.datasets.hub import read_hub
 from rerank.datasets.irds import read_irds
@@ -26,6 +32,7 @@ __all__ = [
     "load",
     "load_entry",
     "read_candidates",
+    "read_labels",
     "read_qrels",
     "read_run",
     "write_candidates",

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from rerank.datasets.collection import Dataset, identifier, query, required, text, title
 from rerank.datasets.lines import Place, lines, parse, records, whole
 from rerank.errors import InputError
-from rerank.records import Doc, Query, Run
+from rerank.records import Doc, Qrels, Query, Run
 
 TEXTS = ("text", "segment", "contents", "content", "body", "passage")
 """Where RankLLM looks for a document's text, in its order (castorini/rank_llm 1b3cabb,
@@ -46,6 +46,22 @@ def read_candidates(path: Path) -> Candidates:
         found.docs[asked.id], found.scores[asked.id] = _list(row, at)
     if not found.queries:
         raise InputError.at(path, None, "no queries in it")
+    return found
+
+
+def read_labels(path: Path) -> Qrels:
+    """The whole-numbered `label` of each candidate that has one, by query; no other key counts."""
+    found: Qrels = {}
+    for at, row in _rows(path):
+        name = query(_object(row, "query", at), "qid", at).id
+        for number, item in enumerate(required(row, "candidates", at), 1):
+            here = Place(f"{at}, candidate {number}")
+            if (label := _checked(item, "a candidate", here).get("label")) is None:
+                continue
+            if isinstance(label, bool) or not isinstance(label, int):
+                raise here.error(f"'label' must be a whole number, not {label!r}")
+            doc = identifier(required(item, "docid", here), "docid", here)
+            found.setdefault(name, {})[doc] = label
     return found
 
 

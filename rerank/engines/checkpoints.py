@@ -56,12 +56,15 @@ class Files:
         with self._reading():
             return json.loads(found.read_text(encoding="utf-8")) if found else None
 
-    def weights(self, kind: str, device: str, dtype: Any, spare: str) -> Any:
+    def weights(
+        self, kind: str, device: str, dtype: Any, spare: Sequence[str], **options: Any
+    ) -> Any:
         """The model. Weights that the files lack are an error, but for those called `spare`."""
-        model, report = self._from_pretrained(kind, dtype=dtype, output_loading_info=True)
+        options |= {"dtype": dtype, "output_loading_info": True}
+        model, report = self._from_pretrained(kind, **options)
         wrong = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
         with self._reading():
-            if lacking := sorted(key for key in wrong if not (spare and spare in key)):
+            if lacking := sorted(key for key in wrong if not any(name in key for name in spare)):
                 raise ValueError(f"its files have no fitting weights for {lacking[0]}")
             return model.eval().to(device)
 
@@ -81,8 +84,8 @@ class Files:
         return Path(found) if found else None
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Keep transformers quiet, and turn whatever it raises into one line."""
+    def quiet(self) -> Iterator[None]:
+        """Keep transformers from saying anything."""
         log, hub = self._transformers.utils.logging, logging.getLogger("huggingface_hub")
         heard, verbosity, bars = hub.level, log.get_verbosity(), log.is_progress_bar_enabled()
         log.set_verbosity_error()
@@ -90,15 +93,22 @@ class Files:
         log.disable_progress_bar()
         try:
             yield
-        except Exception as wrong:
-            where = "" if Path(self.place).is_dir() else ", which is no folder here"
-            reason = (str(wrong).strip() or repr(wrong)).splitlines()[0]
-            raise EngineError(f"cannot load {self.model!r}{where}: {reason}") from wrong
         finally:
             log.set_verbosity(verbosity)
             hub.setLevel(heard)
             if bars:
                 log.enable_progress_bar()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Keep transformers quiet, and turn whatever it raises into one line."""
+        try:
+            with self.quiet():
+                yield
+        except Exception as wrong:
+            where = "" if Path(self.place).is_dir() else ", which is no folder here"
+            reason = (str(wrong).strip() or repr(wrong)).splitlines()[0]
+            raise EngineError(f"cannot load {self.model!r}{where}: {reason}") from wrong
 
 
 def tokenizer(model: str) -> Any:
@@ -124,10 +134,19 @@ class Loaded:
     files say it should get; 0 where they say nothing.
     """
 
-    def __init__(self, files: Files, kind: str, device: str, dtype: str, spare: str = "") -> None:
+    def __init__(
+        self,
+        files: Files,
+        kind: str,
+        device: str,
+        dtype: str,
+        spare: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
         self.torch, self.version, self.tokenizer = files.torch, files.version, files.tokenizer()
+        self._files = files
         self.device = _device(self.torch, device)
-        self.model: Any = files.weights(kind, self.device, self._dtype(dtype), spare)
+        self.model: Any = files.weights(kind, self.device, self._dtype(dtype), spare, **options)
         self.precision = str(self.model.dtype).removeprefix("torch.")
         text = self.model.config.get_text_config()
         self.positions = _limit(getattr(text, "max_position_embeddings", 0))
@@ -154,6 +173,13 @@ class Loaded:
 
     def mask(self, rows: Sequence[Sequence[int]], left: bool = False) -> Any:
         return self.padded([[1] * len(row) for row in rows], 0, left)
+
+    def save(self, folder: str, limit: int) -> None:
+        """Write config, weights, tokenizer; `limit` is how long a text may be, 0 for no limit."""
+        self.tokenizer.model_max_length = limit or 10 * UNBOUNDED
+        with self._files.quiet():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
     def close(self) -> None:
         """Let go of the model and of the GPU memory that it held."""

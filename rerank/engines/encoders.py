@@ -11,13 +11,14 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from rerank.engines.checkpoints import UNBOUNDED, Files, Loaded, numbers, widened
+from rerank.engines.pooling import pooled, vector_form
 from rerank.errors import EngineError, UsageError
 
 KEPT = 100_000
 """How many texts an encoder remembers the vector of: at 384 numbers each, 150 MB."""
 
-POOLINGS = ("cls", "mean", "lasttoken")
-"""The ways that are known here of making one vector out of a text's tokens."""
+HEADS = ("classifier", "score", "head", "pooler")
+"""What transformers calls the weights between a model and its labels."""
 
 
 @dataclass(slots=True)
@@ -44,9 +45,16 @@ class PairModel(Loaded):
     score_kind: str
 
     def __init__(
-        self, files: Files, kind: str, device: str, dtype: str, spare: str, limit: int | None
+        self,
+        files: Files,
+        kind: str,
+        device: str,
+        dtype: str,
+        spare: Sequence[str],
+        limit: int | None,
+        **options: Any,
     ) -> None:
-        super().__init__(files, kind, device, dtype, spare)
+        super().__init__(files, kind, device, dtype, spare, **options)
         longest = min(size for size in (self.advised, self.positions, UNBOUNDED) if size)
         if limit is not None and limit < 1:
             raise UsageError(f"max_length is {limit}; it must be 1 or more")
@@ -94,17 +102,21 @@ class PairModel(Loaded):
 class CrossEncoder(PairModel):
     """tokenizer(query, doc) -> logit; of two labels, how far "relevant" is above the other.
 
-    Only a query that fills more than half of the limit is cut itself.
+    Only a query that fills more than half of the limit is cut itself. With `new_head` the model
+    may be any encoder or decoder: it gets one label with weights of chance, to be trained.
     """
 
     score_kind = "logit"
 
-    def __init__(self, files: Files, device: str, dtype: str, limit: int | None) -> None:
-        self._labels = files.config.num_labels
+    def __init__(
+        self, files: Files, device: str, dtype: str, limit: int | None, new_head: bool = False
+    ) -> None:
+        self._labels = 1 if new_head else files.config.num_labels
         if self._labels not in (1, 2):
             raise EngineError(f"{files.model} has {self._labels} labels; a scorer has one or two")
         kind = "AutoModelForSequenceClassification"
-        super().__init__(files, kind, device, dtype, "", limit)
+        made = {"num_labels": 1} if new_head else {}
+        super().__init__(files, kind, device, dtype, HEADS if new_head else (), limit, **made)
         # A decoder scores at its last token that is not this one.
         self.model.config.get_text_config().pad_token_id = self.padding
         if self.precision != "float32":
@@ -117,10 +129,13 @@ class CrossEncoder(PairModel):
         return [self._text(query, doc)]
 
     def score(self, pairs: Sequence[Sequence[Text]]) -> list[Scored]:
+        return [Scored(score) for score in self.logits(pairs).tolist()]
+
+    def logits(self, pairs: Sequence[Sequence[Text]]) -> Any:
+        """The scores as a tensor, through which gradients flow where they are wanted."""
         output, _ = self._run([text for [text] in pairs])
         logits = numbers(output.logits)
-        scores = logits[:, 0] if self._labels == 1 else logits[:, 1] - logits[:, 0]
-        return [Scored(score) for score in scores.tolist()]
+        return logits[:, 0] if self._labels == 1 else logits[:, 1] - logits[:, 0]
 
 
 class Encoder(PairModel):
@@ -135,7 +150,7 @@ class Encoder(PairModel):
         self._form = vector_form(files)
         self.score_kind = similarity
         limit = self._form.max_length if limit is None else limit
-        super().__init__(files, "AutoModel", device, dtype, "pooler", limit)
+        super().__init__(files, "AutoModel", device, dtype, ("pooler",), limit)
         self._known: dict[bytes, Text] = {}
         self._kept = KEPT
 
@@ -197,7 +212,7 @@ class Encoder(PairModel):
         if not texts:
             return
         output, mask = self._run(texts)
-        vectors = _pooled(self._form.pooling, numbers(output.last_hidden_state), mask)
+        vectors = pooled(self._form.pooling, numbers(output.last_hidden_state), mask)
         if self._form.normalized or self.score_kind == "cosine":
             vectors = vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         for text, vector in zip(texts, vectors.cpu(), strict=True):
@@ -230,67 +245,3 @@ class LateEncoder(Encoder):
     def _alike(self, left: Sequence[Any], right: Sequence[Any]) -> list[float]:
         pairs = zip(left, right, strict=True)
         return [float((query @ doc.T).max(dim=1).values.sum()) for query, doc in pairs]
-
-
-def _pooled(pooling: str, states: Any, mask: Any) -> Any:
-    """One vector for each row of (rows, tokens, numbers)."""
-    if pooling == "cls":
-        return states[:, 0]
-    counts = mask.sum(1)
-    if pooling == "lasttoken":
-        return states[range(len(states)), (counts - 1).tolist()]
-    return (states * mask[:, :, None]).sum(1) / counts[:, None]
-
-
-class VectorForm(NamedTuple):
-    """How an encoder makes its vectors, in the words of sentence-transformers' files."""
-
-    pooling: str = "mean"
-    normalized: bool = False
-    max_length: int | None = None
-    lower: bool = False
-    query_prompt: str = ""
-    doc_prompt: str = ""
-
-
-def vector_form(files: Files) -> VectorForm:
-    """What modules.json and its companions say; a bare encoder without them is mean-pooled."""
-    modules = files.json("modules.json")
-    if modules is None:
-        if not files.architecture.endswith("Model"):
-            raise EngineError(
-                f"{files.model} is a {files.architecture}: neither an encoder nor a cross-encoder"
-            )
-        return VectorForm()
-    paths = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
-    if unknown := [kind for kind in paths if kind not in ("Transformer", "Pooling", "Normalize")]:
-        raise EngineError(f"{files.model} has a module that is not known here: {unknown[0]}")
-    older = f"sentence_{files.config.model_type}_config.json"
-    reading = files.json("sentence_bert_config.json") or files.json(older) or {}
-    prompts = (files.json("config_sentence_transformers.json") or {}).get("prompts") or {}
-    return VectorForm(
-        pooling=_pooling(files, paths.get("Pooling")),
-        normalized="Normalize" in paths,
-        max_length=reading.get("max_seq_length"),
-        lower=bool(reading.get("do_lower_case")),
-        query_prompt=prompts.get("query") or "",
-        doc_prompt=prompts.get("document") or "",
-    )
-
-
-def _pooling(files: Files, path: str | None) -> str:
-    """Newer files name it, older ones switch one of several on: "pooling_mode_cls_token"."""
-    stated = (files.json(f"{path}/config.json") if path else None) or {}
-    switched = [
-        key.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens")
-        for key, on in stated.items()
-        if key.startswith("pooling_mode_") and on
-    ]
-    named = stated.get("pooling_mode", switched)
-    [*names] = [named] if isinstance(named, str) else named
-    if len(names) != 1 or names[0] not in POOLINGS:
-        raise EngineError(
-            f"{files.model} pools by {' and '.join(names) or 'nothing'};"
-            f" known here: {', '.join(POOLINGS)}"
-        )
-    return str(names[0])

@@ -1,0 +1,267 @@
+"""Steps, from a recipe to a folder with a model: AdamW, warm-up, clipping, checkpoints.
+
+Law: a step depends on the weights, the optimiser's state, the recipe and the number of the step
+alone, chance included. So a training that was killed goes on from its checkpoint to the weights
+that it would have had. `train.jsonl` has a line for each step and each validation.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import lru_cache
+from hashlib import sha256
+from itertools import chain
+from math import cos, isfinite, pi
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rerank.errors import EngineError, InputError
+from rerank.evaluate import evaluate
+from rerank.train.data import Example, Examples, examples, grades, head, shown
+from rerank.train.losses import loss_of
+from rerank.train.recipes import TrainRecipe
+from rerank.train.students import Output, Student, open_student
+
+LOG = logging.getLogger(__name__)
+
+LINES, STATE, RESULT = "train.jsonl", "checkpoint.pt", "training.json"
+MEASURE = "ndcg@10"
+
+Progress = Callable[[str, int, int], None]
+"""Called with a name, the steps done, and all steps."""
+
+
+def train(
+    recipe: TrainRecipe, folder: Path, progress: Progress = lambda name, done, all: None
+) -> dict[str, Any]:
+    """Train, and return what training.json says; the same call again resumes, or does nothing."""
+    found = examples(recipe.data)
+    made_of = _digest(recipe, found)
+    if done := _finished(folder, made_of):
+        return done
+    folder.mkdir(parents=True, exist_ok=True)
+    training = Training(recipe, found, folder, made_of)
+    training.resume()
+    while training.step < recipe.steps:
+        training.advance()
+        progress(folder.name, training.step, recipe.steps)
+    return training.finish()
+
+
+class Training:
+    """A student on its way: weights, optimiser and the number of steps done."""
+
+    def __init__(self, recipe: TrainRecipe, found: Examples, folder: Path, made_of: str) -> None:
+        self.recipe, self.examples, self.folder, self.made_of = recipe, found, folder, made_of
+        self.student: Student = open_student(recipe)
+        self.loaded, self.torch = self.student.loaded, self.student.loaded.torch
+        weights = list(self.loaded.model.parameters())
+        groups = [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": recipe.decay},
+            {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
+        ]
+        self._weights = weights
+        self._optimiser = self.torch.optim.AdamW(groups, lr=recipe.rate)
+        self.step, self.seconds = 0, 0.0
+        self.measured: dict[str, float] = {}
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, or measure the model as it is and begin."""
+        path = self.folder / STATE
+        if not path.is_file():
+            (self.folder / LINES).unlink(missing_ok=True)
+            self._note({"step": 0, "validation": self._measure()})
+            return
+        state = self.torch.load(path, map_location=self.loaded.device, weights_only=True)
+        if state["made_of"] != self.made_of:
+            raise InputError.at(
+                path, None, "of another recipe or other data; remove it, or its folder"
+            )
+        self.loaded.model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.student.tokens, self.measured = state["tokens"], state["measured"]
+        self._forget_later_lines()
+        LOG.info("%s: going on from step %d", self.folder, self.step)
+
+    def advance(self) -> None:
+        """One step; a validation and a checkpoint where they are due."""
+        begun = time.perf_counter()
+        rate = rate_at(self.recipe, self.step)
+        try:
+            loss = self._learn(rate)
+        except self.torch.OutOfMemoryError:
+            what = "at_once, data.docs or data.words"
+            raise EngineError(f"the GPU's memory is full; lower {what}") from None
+        self.step += 1
+        self.seconds += time.perf_counter() - begun
+        line = {"step": self.step, "loss": loss, "rate": rate, "tokens": self.student.tokens}
+        self._note(line | {"seconds": round(self.seconds, 3)})
+        last = self.step == self.recipe.steps
+        if last or self.step % self.recipe.measure_every == 0:
+            self._note({"step": self.step, "validation": self._measure()})
+            LOG.info("step %d: loss %.4f, %s", self.step, loss, _said(self.measured))
+        if last or self.step % self.recipe.save_every == 0:
+            self._keep()
+
+    def finish(self) -> dict[str, Any]:
+        """Write the model and training.json; the checkpoint is not needed any more."""
+        self.student.save(str(self.folder))
+        result = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "made_of": self.made_of,
+            "queries": {"trained": len(self.examples.training),
+                        "validated": len(self.examples.validation)},
+            "tokens": self.student.tokens,
+            "seconds": round(self.seconds, 1),
+            "device": self.loaded.device,
+            "validation": self.measured,
+        }  # fmt: skip
+        text = json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False)
+        (self.folder / RESULT).write_text(f"{text}\n", encoding="utf-8")
+        (self.folder / STATE).unlink(missing_ok=True)
+        return result
+
+    def _learn(self, rate: float) -> float:
+        """Gradients of the step's queries, a few at a time, then one move of the weights."""
+        recipe, model = self.recipe, self.loaded.model.train()
+        self.torch.manual_seed(1_000_003 * recipe.seed + self.step)
+        batch, total = self._batch(), 0.0
+        self._optimiser.zero_grad()
+        for start in range(0, len(batch), recipe.at_once):
+            part = batch[start : start + recipe.at_once]
+            with self._computing():
+                outputs = self.student.outputs(part)
+            losses = [self._loss(*pair) for pair in zip(outputs, part, strict=True)]
+            loss = sum(losses[1:], losses[0]) / len(batch)
+            loss.backward()
+            total += float(loss.detach())
+        if not isfinite(total):
+            raise EngineError(f"the loss is not a number at step {self.step + 1}; lower rate")
+        self.torch.nn.utils.clip_grad_norm_(self._weights, recipe.clip)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        model.eval()
+        return total
+
+    def _loss(self, output: Output, example: Example) -> Any:
+        device = self.loaded.device
+        targets, first = (
+            self.torch.tensor(column, device=device) for column in (example.targets, example.first)
+        )
+        return loss_of(self.recipe, output, targets, first, self.step)
+
+    def _batch(self) -> list[Example]:
+        """The step's queries: every epoch has each of them once, in an order of its own."""
+        found, recipe = self.examples.training, self.recipe
+        start = self.step * recipe.batch
+        return [
+            shown(
+                found[_shuffled(len(found), recipe.seed, at // len(found))[at % len(found)]],
+                recipe.data.docs,
+                recipe.data.shuffle,
+                f"{recipe.seed} {at // len(found)}",
+            )
+            for at in range(start, start + recipe.batch)
+        ]
+
+    def _computing(self) -> Any:
+        if self.recipe.dtype == "float32":
+            return nullcontext()
+        return self.torch.autocast(self.loaded.device.split(":")[0], self.torch.bfloat16)
+
+    def _measure(self) -> dict[str, float]:
+        """nDCG@10 on the queries kept back: the first stage's, the model's, and the model's with
+        the candidates shuffled where it sees them together."""
+        recipe, spent = self.recipe, self.student.tokens
+        given = [head(example, recipe.data.docs) for example in self.examples.validation]
+        shuffled = [shown(e, len(e.docs), True, f"{recipe.seed} validation") for e in given]
+        self.loaded.model.eval()
+        with self.loaded.computing():
+            found = {"first": self._ndcg(given, [list(range(len(e.docs))) for e in given])}
+            found[MEASURE] = self._ndcg(given, [self.student.order(e) for e in given])
+            if self.student.lists:
+                orders = [self.student.order(e) for e in shuffled]
+                found[f"{MEASURE} shuffled"] = self._ndcg(shuffled, orders)
+        self.student.tokens, self.measured = spent, found
+        return found
+
+    def _ndcg(self, asked: list[Example], orders: list[list[int]]) -> float:
+        graded = self.recipe.data.teacher in ("qrels", "labels")
+        qrels = {example.query.id: grades(example, graded) for example in asked}
+        run = {
+            example.query.id: {
+                example.docs[place].id: float(-rank) for rank, place in enumerate(order)
+            }
+            for example, order in zip(asked, orders, strict=True)
+        }
+        return evaluate(qrels, run, [MEASURE]).mean[MEASURE]
+
+    def _keep(self) -> None:
+        """Write the checkpoint beside the last one, then in its place."""
+        part = self.folder / f"{STATE}.part"
+        state = {
+            "made_of": self.made_of,
+            "step": self.step,
+            "seconds": self.seconds,
+            "tokens": self.student.tokens,
+            "measured": self.measured,
+            "model": self.loaded.model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+        self.torch.save(state, part)
+        part.replace(self.folder / STATE)
+
+    def _note(self, line: dict[str, Any]) -> None:
+        with (self.folder / LINES).open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(line)}\n")
+
+    def _forget_later_lines(self) -> None:
+        """What was done after the checkpoint is done again."""
+        path = self.folder / LINES
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        path.write_text("".join(x for x in whole if json.loads(x)["step"] <= self.step), "utf-8")
+
+
+def rate_at(recipe: TrainRecipe, step: int) -> float:
+    """The learning rate of a step from 0: a straight rise, then a cosine to 0."""
+    rising = recipe.warmup * recipe.steps
+    if step < rising:
+        return recipe.rate * (step + 1) / (rising + 1)
+    return recipe.rate * (1 + cos(pi * (step - rising) / (recipe.steps - rising))) / 2
+
+
+@lru_cache(maxsize=2)
+def _shuffled(count: int, seed: int, epoch: int) -> list[int]:
+    order = list(range(count))
+    Random(f"{seed} {epoch}").shuffle(order)
+    return order
+
+
+def _digest(recipe: TrainRecipe, found: Examples) -> str:
+    """What decides the weights, but for the model's own files."""
+    keys = recipe.model_dump(mode="json", exclude={"measure_every", "save_every"})
+    digest = sha256(repr(keys).encode())
+    for example in chain(*found):
+        digest.update(repr(example).encode())
+    return digest.hexdigest()[:16]
+
+
+def _finished(folder: Path, made_of: str) -> dict[str, Any]:
+    """What a training that is over says; one of another recipe or other data is refused."""
+    path = folder / RESULT
+    if not path.is_file():
+        return {}
+    result: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    if result["made_of"] != made_of:
+        raise InputError.at(path, None, "of another recipe or other data; choose another folder")
+    return result
+
+
+def _said(measured: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in measured.items())

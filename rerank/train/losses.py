@@ -1,0 +1,39 @@
+"""From a recipe's words to a number to lower: which objective, with which of its options."""
+
+from typing import Any
+
+from rerank.train import objectives, writing
+from rerank.train.recipes import TrainRecipe
+from rerank.train.students import Output
+
+
+def loss_of(recipe: TrainRecipe, output: Output, targets: Any, first: Any, step: int) -> Any:
+    """The recipe's objective on one example."""
+    name, scores = recipe.objective, output.scores
+    if name == "language":
+        return writing.language(output.logits, output.ids)
+    if name == "full-ranking":
+        return writing.importance_aware(output.logits, output.ids, output.ranks)
+    if name == "first":
+        return writing.first(
+            output.logits, output.ids, scores, targets, recipe.beside, recipe.weight
+        )
+    if name == "listnet":
+        return objectives.listnet(scores, targets, recipe.temperature)
+    if name == "policy-gradient":
+        rankings = objectives.drawn(scores, recipe.draws)
+        return objectives.policy_gradient(scores, targets, rankings)
+    if recipe.curriculum:
+        weights = _curriculum(recipe, targets, first, step)
+        weighted = objectives.pairwise if name == "pairwise" else objectives.pointwise
+        return weighted(scores, targets, weights)
+    return objectives.SCORED[name](scores, targets)
+
+
+def _curriculum(recipe: TrainRecipe, targets: Any, first: Any, step: int) -> Any:
+    """What each pair or document weighs at a step."""
+    assert recipe.curriculum
+    easy = objectives.easiness(first, recipe.curriculum.by)
+    pairs = recipe.objective == "pairwise"
+    sample = objectives.easy_pairs(easy) if pairs else objectives.easy_documents(easy, targets)
+    return objectives.curriculum(sample, step / recipe.curriculum.steps)

@@ -1,0 +1,131 @@
+"""What a training is made from: a recipe, read from TOML. Unknown keys are errors.
+
+A recipe is intention only; nothing here loads a model or reads a candidate. Paths in it are seen
+from the folder that the command runs in.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+
+from rerank import files
+from rerank.errors import InputError
+from rerank.prompts import Prompt, read_prompt
+from rerank.recipes import Strict, changed
+
+WRITTEN = ("language", "full-ranking", "first")
+"""The objectives that have the model write the teacher's ranking."""
+
+SCORING = ("score", "label-odds", "label-logit", "label-order", "label-weights")
+"""The readers of prompts whose reply is numbers that gradients can flow through."""
+
+
+class DataOptions(Strict):
+    """Whose candidates, and who teaches.
+
+    `candidates` is JSONL as RankLLM writes it. The teacher is `qrels` (the judgments in `file`), or
+    `labels` (each candidate's `label` there), or `order` or `scores` (a TREC run in `file`; without
+    one the candidates' own). A list shows `docs` of a query's candidates, the teacher's best among
+    them, in an order of chance if `shuffle`. That `validation` share of the queries is not trained
+    on. Queries of the collections `held_out` are refused.
+    """
+
+    candidates: str
+    teacher: Literal["qrels", "labels", "order", "scores"]
+    file: str | None = None
+    docs: int = pydantic.Field(20, ge=2)
+    words: int | None = pydantic.Field(None, ge=1)
+    shuffle: bool = True
+    validation: float = pydantic.Field(0.1, gt=0, lt=1)
+    held_out: tuple[str, ...] = pydantic.Field(("demo",), strict=False)
+
+
+class CurriculumOptions(Strict):
+    """Easy pairs and documents first, all alike from step `steps` on: `objectives.curriculum`."""
+
+    by: Literal["reciprocal", "normalised"] = "reciprocal"
+    steps: int = pydantic.Field(ge=1)
+
+
+class TrainRecipe(Strict):
+    """How to make a reranker: the model to start from, the objective, the data, the steps.
+
+    `prompt` says what the model is: `pointwise/score` a cross-encoder (any encoder or decoder gets
+    a head), else a language model that is asked so. `beside` and `weight` are FIRST's ranking loss
+    and how much it counts; `temperature` is ListNet's, `draws` are the policy gradient's. A step
+    takes `batch` queries, `at_once` of them in one forward pass; the rate rises over the share
+    `warmup` of the steps and falls as a cosine to 0. `dtype` is what forward passes compute in;
+    weights are float32.
+    """
+
+    model: str
+    revision: str | None = None
+    prompt: str = "pointwise/score"
+    objective: Literal[
+        "language", "full-ranking", "first", "ranknet", "listnet", "lambdarank", "pairwise",
+        "pointwise", "margin-mse", "policy-gradient",
+    ]  # fmt: skip
+    beside: Literal["ranknet", "listnet", "lambdarank"] = "ranknet"
+    weight: float | None = pydantic.Field(None, ge=0)
+    temperature: float = pydantic.Field(1.0, gt=0)
+    draws: int = pydantic.Field(16, ge=2)
+    data: DataOptions
+    curriculum: CurriculumOptions | None = None
+    steps: int = pydantic.Field(1000, ge=1)
+    batch: int = pydantic.Field(8, ge=1)
+    at_once: int = pydantic.Field(1, ge=1)
+    rate: float = pydantic.Field(2e-5, gt=0)
+    warmup: float = pydantic.Field(0.1, ge=0, lt=1)
+    decay: float = pydantic.Field(0.01, ge=0)
+    clip: float = pydantic.Field(1.0, gt=0)
+    seed: int = 0
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    max_length: int | None = pydantic.Field(None, ge=1)
+    measure_every: int = pydantic.Field(200, ge=1)
+    save_every: int = pydantic.Field(200, ge=1)
+
+
+def read_training(path: Path, changes: Sequence[str] = ()) -> TrainRecipe:
+    """Read a recipe with `key=value` changes; a mistake is named by file and key."""
+    raw = changed(files.read_toml(path), changes)
+    recipe = files.checked(TrainRecipe, raw, path)
+    if mistake := _mistake(recipe):
+        raise InputError.at(path, None, mistake)
+    if mistake := misfit(recipe, read_prompt(recipe.prompt)):
+        raise InputError.at(path, None, mistake)
+    return recipe
+
+
+def _mistake(recipe: TrainRecipe) -> str:
+    """What keys that are right by themselves get wrong together; empty if nothing."""
+    objective, teacher = recipe.objective, recipe.data.teacher
+    if teacher == "qrels" and not recipe.data.file:
+        return "key 'data.file' is missing: teacher qrels needs a file of judgments"
+    if teacher == "labels" and recipe.data.file:
+        return "key 'data.file': the labels are in the candidates; leave it out"
+    if objective in WRITTEN and teacher not in ("order", "scores"):
+        return f"objective {objective} writes an order; teacher {teacher} has equal grades in it"
+    if objective == "margin-mse" and teacher != "scores":
+        return f"objective margin-mse needs teacher scores, not {teacher}"
+    if objective == "pointwise" and teacher not in ("qrels", "labels"):
+        return f"objective pointwise needs teacher qrels or labels, not {teacher}"
+    if recipe.curriculum and objective not in ("pairwise", "pointwise"):
+        return f"key 'curriculum' is for objectives pairwise and pointwise, not {objective}"
+    return ""
+
+
+def misfit(recipe: TrainRecipe, prompt: Prompt) -> str:
+    """Why a prompt cannot be trained with an objective; empty if it can."""
+    objective, reads = recipe.objective, prompt.file.reads
+    if prompt.file.until or reads not in (*SCORING, "permutation"):
+        return f"prompt {recipe.prompt} (reader {reads}) cannot be trained"
+    if objective == "first" and reads != "label-order":
+        return f"objective first needs a prompt with reader label-order, not {reads}"
+    if objective in WRITTEN and reads not in ("permutation", "label-order"):
+        return f"objective {objective} needs a prompt that asks Order, not {recipe.prompt}"
+    if objective not in WRITTEN and reads == "permutation":
+        return f"objective {objective} needs scores, and {recipe.prompt} has none: use FIRST's"
+    return ""
