@@ -72,7 +72,7 @@ def test_a_model_serves_the_prompts_whose_labels_are_one_token_each(tmp_path):
     assert apart["listwise/first"] == "ok"
     assert merged["listwise/first"] != "ok" and "\n" not in merged["listwise/first"]
     assert merged["listwise/letters"] == "ok"
-    report = doctor.report(doctor.examine(str(tmp_path / "merged")))
+    report = doctor.verdicts(str(tmp_path / "merged"), merged)
     assert "  listwise/letters             ok" in report.splitlines()
 
 
