@@ -3,10 +3,15 @@
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from rerank.library.ranking import Hit, Issue, Ranking
 from rerank.library.reranker import Reranker
 from rerank.methods import METHODS
+from rerank.recipes import Recipe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -39,6 +44,55 @@ def api() -> str:
     return "\n".join(lines)
 
 
+def keys() -> str:
+    """Every key of a recipe, with its type and what it is where a recipe does not say."""
+    lines = ["# Every key of a recipe", "", inspect.getdoc(Recipe) or "", "", *_rows(Recipe)]
+    for name, field in Recipe.model_fields.items():
+        for table in _tables(field.annotation):
+            lines += [f"## [{name}]", "", inspect.getdoc(table) or "", "", *_rows(table)]
+    return "\n".join(lines)
+
+
+def _rows(table: type[BaseModel]) -> list[str]:
+    head = ["| key | type | default |", "| - | - | - |"]
+    rows = [
+        f"| `{name}` | {_typed(field.annotation)} | {_default(field)} |"
+        for name, field in table.model_fields.items()
+    ]
+    return [*head, *rows, ""]
+
+
+def _tables(kind: object) -> list[type[BaseModel]]:
+    kinds = get_args(kind) or (kind,)
+    return [one for one in kinds if inspect.isclass(one) and issubclass(one, BaseModel)]
+
+
+PLAIN = {
+    "typing.": "",
+    "Literal": "one of ",
+    " | None": "",
+    "tuple[str, ...]": "list of str",
+    "tuple[float, ...]": "list of float",
+    "dict[str, Any]": "a table",
+}
+
+
+def _typed(kind: object) -> str:
+    if _tables(kind):
+        return "a table"
+    named = kind.__name__ if inspect.isclass(kind) and not get_args(kind) else str(kind)
+    for python, plain in PLAIN.items():
+        named = named.replace(python, plain)
+    return named.replace("|", "or")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    value = field.get_default(call_default_factory=True)
+    return "" if value in (None, "", {}) or isinstance(value, BaseModel) else f"`{value}`"
+
+
 def _described(kind: type, methods: Sequence[str] = ()) -> list[str]:
     lines = [f"## {kind.__name__}", "", *_signed(kind.__name__, kind), *_said(kind)]
     for name in methods:
@@ -68,7 +122,7 @@ def _said(what: object) -> list[str]:
     return [inspect.getdoc(what) or "", ""]
 
 
-PAGES = {"methods.md": methods, "api.md": api}
+PAGES = {"methods.md": methods, "api.md": api, "keys.md": keys}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
