@@ -28,6 +28,7 @@ def calls(count, judge, **options):
     return questions(play(active(documents(count), **options), judge)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", JUDGES)
 def test_whoever_judges_nothing_is_lost_and_the_calls_are_few(judge):
     """As many as there may be where every answer contradicts the one before."""

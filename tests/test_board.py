@@ -73,6 +73,7 @@ def test_means_over_datasets_count_datasets_alike():
     assert found.groups == {"a": "a", "b": "a"}
 
 
+@pytest.mark.slow
 def test_groups_over_datasets_do_not_hang_on_the_largest_alone():
     """Two systems that differ on the small dataset only: pooled queries would hide it."""
     large, flat = values(0.5, queries=600), values(0.5, queries=600)

@@ -43,6 +43,7 @@ def test_without_any_call_the_first_stage_stays(name):
         assert (job.ranking, job.calls, job.rounds, job.slots) == (docs, 0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "first-stage"])
 def test_half_of_the_calls_find_more_of_the_best_ten_than_the_first_stage(name):
     """But where they come to the top last, or there is but one call."""

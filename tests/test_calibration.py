@@ -51,6 +51,7 @@ def test_platt_finds_the_curve_that_the_data_were_drawn_from():
     assert mapping.offset == pytest.approx(-1.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_an_adapter_knows_more_where_queries_differ_and_no_less_where_they_do_not():
     losses = {}
     for differ in (0.0, 1.5):
@@ -62,6 +63,7 @@ def test_an_adapter_knows_more_where_queries_differ_and_no_less_where_they_do_no
     assert adapter == pytest.approx(platt, abs=0.005)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(KINDS), st.integers(0, 50), st.lists(st.floats(-9, 9), min_size=2))
 def test_every_mapping_rises_with_the_score_and_stays_a_probability(kind, seed, scores):

@@ -49,6 +49,7 @@ def exact(encoder, text, dims=64):
     return [CORPUS[place].id for place in np.argsort(-(docs @ query), kind="stable")]
 
 
+@pytest.mark.slow
 def test_a_flat_index_finds_the_nearest_documents_of_each_query(tmp_path):
     run = dense(tmp_path).search(queries(), 7)
     for query in queries():

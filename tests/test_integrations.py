@@ -14,6 +14,8 @@ from rerank import MissingExtra, Reranker
 from rerank.datasets import load
 from rerank.wants import Reply
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = ["fish swim", "the sky is blue", "sky", "sky sky sky"]
 

@@ -14,6 +14,8 @@ from rerank import Reranker
 from rerank.methods import METHODS
 from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text
 
+pytestmark = pytest.mark.slow
+
 ASKING = [name for name in METHODS if name != "first-stage"]
 
 seeds = st.integers(0, 99)

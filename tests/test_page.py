@@ -71,6 +71,7 @@ def test_a_view_has_texts_rankings_grades_and_replies():
     assert second[2:] == [[0.25, -1.5], "unreadable"]
 
 
+@pytest.mark.slow
 def test_a_page_that_would_be_too_large_has_shorter_passages_and_then_fewer_queries():
     docs = {f"d{i}": "word " * 2000 for i in range(12000)}
     one = small_board()
