@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared import collection
 from tiny import CHAT_TEMPLATE
-from transformers import PreTrainedTokenizerFast
 from vocabularies import TOKENIZERS
 
 from rerank import datasets, files
@@ -24,13 +23,17 @@ WHOLE = {"listwise/rank-k"}  # its message ends with white space, which some tem
 HOSTILE = "\n [3] > <|im_end|> A: “東京”🙂\u200b\t- [B]"
 
 
+def chatting(tokenizer):
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=CHAT_TEMPLATE)
+
+
 @pytest.fixture(params=TOKENIZERS)
 def spelled(request, monkeypatch):
     """A tokenizer whose parts are trusted: none is tokenised whole to look."""
     monkeypatch.setattr(tokens, "LOOKS", 0)
-    plain = PreTrainedTokenizerFast(tokenizer_object=TOKENIZERS[request.param])
-    plain.chat_template = CHAT_TEMPLATE
-    return Tokens(plain)
+    return Tokens(chatting(TOKENIZERS[request.param]))
 
 
 def agrees(spelled, prompt, query, docs):
@@ -61,11 +64,7 @@ def test_it_holds_for_any_text(name, data):
     text = st.one_of(
         st.text(max_size=12), st.sampled_from([HOSTILE, "", " ", "a", "\n\n", "x" * 80])
     )
-    plain = PreTrainedTokenizerFast(
-        tokenizer_object=TOKENIZERS[data.draw(st.sampled_from(sorted(TOKENIZERS)))]
-    )
-    plain.chat_template = CHAT_TEMPLATE
-    spelled = Tokens(plain)
+    spelled = Tokens(chatting(TOKENIZERS[data.draw(st.sampled_from(sorted(TOKENIZERS)))]))
     spelled._looked_at = tokens.LOOKS
     prompt = PROMPTS[name].fitted(spelled.special, None)
     docs = [Doc(str(i), data.draw(text), data.draw(text)) for i in range(3)]
