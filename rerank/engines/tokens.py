@@ -17,7 +17,7 @@ from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 MARK = "\ue000rerank\ue000"
 MEND = "`rerank doctor --model MODEL` lists the prompts that fit"
-LOOKS = 64  # how many requests are tokenised whole as well, to see that the parts agree
+LOOKS = 16  # how many requests are tokenised whole as well, to see that the parts agree
 
 
 class Tokens:
