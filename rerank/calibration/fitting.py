@@ -122,8 +122,8 @@ def fit_isotonic(given: Sequence[Judged], vectors: Array, encoder: str) -> Isoto
     for value, count, hit in zip(values.tolist(), counts.tolist(), hits.tolist(), strict=True):
         blocks.append((count, hit, value * count))
         while len(blocks) > 1 and blocks[-2][1] * blocks[-1][0] >= blocks[-1][1] * blocks[-2][0]:
-            last = blocks.pop()
-            blocks[-1] = tuple(map(sum, zip(blocks[-1], last, strict=True)))  # type: ignore[assignment]
+            (many, hits, total), (more, found, further) = blocks.pop(), blocks.pop()
+            blocks.append((many + more, hits + found, total + further))
     least = 0.5 / len(flags)  # nothing is certain that was seen so many times
     return Isotonic(
         scores=[total / count for count, _, total in blocks],
