@@ -1,17 +1,21 @@
 """Seconds by stage: each second is charged once, to the innermost stage of its own thread."""
 
 from threading import Thread
-from time import perf_counter
 
 import pytest
 
 from rerank.stopwatch import STAGES, spent, stage
 
+NOW = [0.0]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    monkeypatch.setattr("rerank.stopwatch.perf_counter", lambda: NOW[0])
+
 
 def busy(seconds):
-    until = perf_counter() + seconds
-    while perf_counter() < until:
-        pass
+    NOW[0] += seconds
 
 
 def since(before):
@@ -26,8 +30,8 @@ def test_a_stage_inside_another_counts_for_itself_alone():
             busy(0.02)
         busy(0.01)
     found = since(before)
-    assert found["submit"] == pytest.approx(0.02, abs=0.008)
-    assert found["tokenise"] == pytest.approx(0.02, abs=0.008)
+    assert found["submit"] == pytest.approx(0.02)
+    assert found["tokenise"] == pytest.approx(0.02)
 
 
 def test_what_is_in_no_stage_is_charged_to_none():
@@ -41,7 +45,7 @@ def test_a_stage_that_fails_is_over():
     with pytest.raises(ValueError), stage("read"):
         raise ValueError
     busy(0.01)
-    assert since(before).get("read", 0.0) < 0.005
+    assert since(before) == {}
 
 
 def test_another_thread_has_seconds_of_its_own():
