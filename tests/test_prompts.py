@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from rerank import files
 from rerank.errors import InputError, UsageError
 from rerank.passages import CONTROL
-from rerank.prompts import forms, question_over, read_prompt, sample
+from rerank.prompts import forms, question_over, read_prompt, sample, templates
+from rerank.prompts.prompt import Shown
+from rerank.prompts.seams import Field
 from rerank.questions import Compare, Order, Pick, Rate
 from rerank.readers import READERS
 from rerank.records import Doc, Query, Status
@@ -568,3 +570,13 @@ def test_more_documents_than_letters_are_refused_before_anything_is_sent():
         "prompt listwise/first has letters for 26 documents, not 27:"
         " use a smaller window or a prompt with numbers"
     )
+
+
+@pytest.mark.parametrize("text", ["{{ doc.content }}", "{{ doc.label }}", "{{ query }}"])
+def test_a_template_of_one_field_is_what_it_is_within_another(text):
+    shown = Shown("", Field("salt"), "sea", Field("sea salt"))
+    fields = {"doc": shown, "query": "{{ doc.text }}"}
+    within = templates.rendered("score", "doc", text + "{# #}", fields)
+    assert templates.rendered("score", "doc", text, fields) == within
+    with pytest.raises(InputError):
+        templates.rendered("score", "doc", "{{ doc.author }}", fields)

@@ -235,14 +235,14 @@ def test_a_text_is_computed_once_and_says_so(packaged):
 def test_only_so_many_vectors_are_kept(tmp_path, monkeypatch):
     bert(tmp_path, "BertModel")
     wordpiece(tmp_path)
-    monkeypatch.setattr(encoders, "KEPT", 2)
+    monkeypatch.setattr(encoders, "KEPT", 2 * 32)
     scorer = Scorer(str(tmp_path))
     pairs = [(QUERY, doc) for doc in DOCS]
     kept = scores(scorer, pairs)
     monkeypatch.undo()
     assert scores(Scorer(str(tmp_path)), pairs) == pytest.approx(kept, abs=1e-5)
-    [reply] = replies(scorer, [("cats sleep", DOCS[0])])
-    assert reply.usage.cached_tokens > 0
+    [reply] = replies(scorer, [("cats sleep", DOCS[3])])
+    assert reply.usage.cached_tokens > 4
     [reply] = replies(scorer, [("cats sleep", DOCS[1])])
     assert reply.usage.cached_tokens == 4
 
@@ -318,7 +318,7 @@ def test_maxsim_adds_up_each_query_tokens_most_alike_token(tmp_path, monkeypatch
         [rows] = reference.encode([text], prompt=prompt, **form)
         return rows / rows.norm(dim=1, keepdim=True)
 
-    monkeypatch.setattr(encoders, "KEPT", 24)  # two texts of twelve tokens
+    monkeypatch.setattr(encoders, "KEPT", 24 * 32)  # two texts of twelve tokens
     scorer = Scorer(str(tmp_path), similarity="maxsim")
     found = scores(scorer, [("Cats sleep", doc) for doc in DOCS])
     left = tokens("Cats sleep", "about ")
@@ -398,10 +398,11 @@ def test_a_scorer_answers_pairs_only(packaged):
         packaged.check(Request((Message("user", "hello"),), Text(3)))
 
 
-def test_a_text_that_is_no_unicode_is_an_error_reply(packaged):
-    packaged.submit(1, pair("sea", "broken \ud800"))
-    [(_, reply)] = packaged.poll()
-    assert "tokenizer refuses the pair" in reply.error
+def test_a_text_that_is_no_unicode_is_an_error_reply_and_its_neighbours_are_scored(packaged):
+    docs = ["salt", "broken \ud800", "a hill"]
+    before, broken, after = replies(packaged, [("sea", doc) for doc in docs])
+    assert "tokenizer refuses the pair" in broken.error
+    assert before.scores and after.scores and not before.error + after.error
 
 
 def test_the_name_says_what_decides_a_score(packaged):

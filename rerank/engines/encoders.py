@@ -5,7 +5,8 @@ encoder makes one vector of many tokens is read from the files that sentence-tra
 beside the weights, and what is unknown there is an error: a wrong pooling scores, but badly.
 """
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -14,8 +15,11 @@ from rerank.engines.checkpoints import UNBOUNDED, Files, Loaded, numbers, widene
 from rerank.engines.pooling import pooled, vector_form
 from rerank.errors import EngineError, UsageError
 
-KEPT = 100_000
-"""How many texts an encoder remembers the vector of: at 384 numbers each, 150 MB."""
+KEPT = 40_000_000
+"""How many numbers of vectors an encoder remembers: 160 MB, 100 000 texts of MiniLM's."""
+
+READ_AT_ONCE = 64
+"""Texts for one call of the tokenizer: enough that the call costs little, however long they are."""
 
 HEADS = ("classifier", "score", "head", "pooler")
 """What transformers calls the weights between a model and its labels."""
@@ -71,22 +75,37 @@ class PairModel(Loaded):
         """What decides a score besides the weights."""
         return {"dtype": self.precision, "max_length": self.limit, "score": self.score_kind}
 
-    def read(self, query: str, doc: str) -> Sequence[Text]:
-        """What `score` wants of one pair; tokens beyond the limit are cut, and counted."""
+    def read(self, pairs: Sequence[tuple[str, str]]) -> list[Sequence[Text]]:
+        """What `score` wants of each pair; tokens beyond the limit are cut, and counted."""
         raise NotImplementedError
 
     def score(self, pairs: Sequence[Sequence[Text]]) -> list[Scored]:
         raise NotImplementedError
 
-    def _text(self, *texts: str) -> Text:
+    def _texts(self, *sides: Sequence[str]) -> list[Text]:
+        """Texts, or pairs of them, as the model reads them."""
+        starts = range(0, len(sides[0]), READ_AT_ONCE)
+        some = ([side[start : start + READ_AT_ONCE] for side in sides] for start in starts)
+        return [text for part in some for text in self._some_texts(part)]
+
+    def _some_texts(self, sides: Sequence[Sequence[str]]) -> Iterator[Text]:
         """Of two texts the longer one is cut first, as cross-encoders are trained and evaluated."""
-        one = [[text] for text in texts]  # a batch of one: alone, an empty document is left out
-        read = self.tokenizer(*one)
-        excess = len(read["input_ids"][0]) - self.limit
-        if excess > 0:
-            read = self.tokenizer(*one, truncation="longest_first", max_length=self.limit)
-        inputs = {name: rows[0] for name, rows in read.items()}
-        return Text(inputs, len(inputs["input_ids"]), max(0, excess))
+        rows = self._rows(sides)
+        over = [max(0, len(row["input_ids"]) - self.limit) for row in rows]
+        long = [i for i, excess in enumerate(over) if excess]
+        again = [[side[i] for i in long] for side in sides]
+        cut = self._rows(again, truncation="longest_first", max_length=self.limit)
+        for i, row in zip(long, cut, strict=True):
+            rows[i] = row
+        for row, excess in zip(rows, over, strict=True):
+            yield Text(row, len(row["input_ids"]), excess)
+
+    def _rows(self, sides: Sequence[Sequence[str]], **options: Any) -> list[dict[str, list[int]]]:
+        """What the tokenizer gives for each text or pair."""
+        if not sides[0]:
+            return []
+        read = self.tokenizer(*map(list, sides), **options)
+        return [dict(zip(read, row, strict=True)) for row in zip(*read.values(), strict=True)]
 
     def _run(self, texts: Sequence[Text]) -> tuple[Any, Any]:
         """The model's output for a batch, and the mask of real tokens."""
@@ -125,8 +144,9 @@ class CrossEncoder(PairModel):
             for head in heads[-1:]:
                 widened(head)
 
-    def read(self, query: str, doc: str) -> Sequence[Text]:
-        return [self._text(query, doc)]
+    def read(self, pairs: Sequence[tuple[str, str]]) -> list[Sequence[Text]]:
+        queries, docs = zip(*pairs, strict=True)
+        return [[text] for text in self._texts(queries, docs)]
 
     def score(self, pairs: Sequence[Sequence[Text]]) -> list[Scored]:
         return [Scored(score) for score in self.logits(pairs).tolist()]
@@ -141,7 +161,8 @@ class CrossEncoder(PairModel):
 class Encoder(PairModel):
     """One vector for a text; a pair's score is how alike its two vectors are.
 
-    A text is computed once: the vectors of the last `KEPT` different texts are remembered.
+    A text is computed once: the vectors of the texts that were read last are remembered, as many
+    as `KEPT` numbers are.
     """
 
     def __init__(
@@ -151,18 +172,18 @@ class Encoder(PairModel):
         self.score_kind = similarity
         limit = self._form.max_length if limit is None else limit
         super().__init__(files, "AutoModel", device, dtype, ("pooler",), limit)
-        self._known: dict[bytes, Text] = {}
-        self._kept = KEPT
+        self._known: OrderedDict[bytes, Text] = OrderedDict()
+        self._kept = max(2, KEPT // self._numbers_kept())
 
     @property
     def decides(self) -> dict[str, Any]:
         return super().decides | self._form._asdict() | {"max_length": self.limit}
 
-    def read(self, query: str, doc: str) -> Sequence[Text]:
-        return [
-            self._remembered(self._form.query_prompt + query),
-            self._remembered(self._form.doc_prompt + doc),
-        ]
+    def read(self, pairs: Sequence[tuple[str, str]]) -> list[Sequence[Text]]:
+        before_query, before_doc = self.prompts
+        sides = [(before_query + query, before_doc + doc) for query, doc in pairs]
+        texts = self._remembered([text for side in sides for text in side])
+        return list(zip(texts[::2], texts[1::2], strict=True))
 
     def score(self, pairs: Sequence[Sequence[Text]]) -> list[Scored]:
         cached = [sum(text.tokens for text in pair if text.vector is not None) for pair in pairs]
@@ -191,7 +212,7 @@ class Encoder(PairModel):
     def _in_batches(
         self, texts: Sequence[str], batch_tokens: int, embed: Callable[[Sequence[Text]], None]
     ) -> list[Any]:
-        read = [self._text(text.lower() if self._form.lower else text) for text in texts]
+        read = self._texts(self._cased(texts))
         waiting = sorted(read, key=lambda text: text.tokens, reverse=True)
         while waiting:
             rows = max(1, batch_tokens // waiting[0].tokens)
@@ -199,14 +220,25 @@ class Encoder(PairModel):
             del waiting[:rows]
         return [text.vector for text in read]
 
-    def _remembered(self, text: str) -> Text:
-        text = text.lower() if self._form.lower else text
-        key = sha256(text.encode("utf-8", "surrogatepass")).digest()
-        if key not in self._known:
-            if len(self._known) >= self._kept:
-                del self._known[next(iter(self._known))]
-            self._known[key] = self._text(text)
-        return self._known[key]
+    def _numbers_kept(self) -> int:
+        """How many numbers are remembered of one text, at the most."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    def _remembered(self, texts: Sequence[str]) -> list[Text]:
+        cased = self._cased(texts)
+        keys = [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in cased]
+        found = {key: self._known[key] for key in keys if key in self._known}
+        new = {key: text for key, text in zip(keys, cased, strict=True) if key not in found}
+        found |= zip(new, self._texts([*new.values()]), strict=True)
+        self._known |= found
+        for key in found:
+            self._known.move_to_end(key)
+        while len(self._known) > self._kept:
+            self._known.popitem(last=False)
+        return [found[key] for key in keys]
+
+    def _cased(self, texts: Sequence[str]) -> list[str]:
+        return [text.lower() if self._form.lower else text for text in texts]
 
     def _embed(self, texts: Sequence[Text]) -> None:
         if not texts:
@@ -237,7 +269,9 @@ class LateEncoder(Encoder):
 
     def __init__(self, files: Files, device: str, dtype: str, limit: int | None) -> None:
         super().__init__(files, device, dtype, limit, "maxsim")
-        self._kept = max(1, KEPT // self.limit)
+
+    def _numbers_kept(self) -> int:
+        return self.limit * super()._numbers_kept()
 
     def _embed(self, texts: Sequence[Text]) -> None:
         self._embed_tokens(texts)

@@ -59,6 +59,7 @@ class Scorer:
         self.special_tokens = Tokens(self._model.tokenizer).special
         self._batch_tokens = batch_tokens or BATCH_TOKENS[self._model.device != "cpu"]
         self._queue = Lots(self._batch_tokens, _Asked.place, _Asked.tokens)
+        self._unread: list[tuple[Hashable, Pair]] = []
         self._refused: list[tuple[Hashable, Reply]] = []
         decides = json.dumps(self._model.decides, sort_keys=True)
         self.name = f"scorer {self._model.version} {decides}"
@@ -70,18 +71,13 @@ class Scorer:
 
     def submit(self, ticket: Hashable, request: Request) -> None:
         """Queue one pair; one that cannot be read gets its reply from the next `poll`."""
-        want = request.want
-        assert isinstance(want, Pair)
-        try:
-            texts = self._model.read(want.query, want.doc)
-        except (ValueError, TypeError) as refusal:
-            error = f"the tokenizer refuses the pair: {' '.join(str(refusal).split())}"
-            self._refused.append((ticket, Reply(error=error)))
-        else:
-            self._queue.add(_Asked(ticket, texts))
+        assert isinstance(request.want, Pair)
+        self._unread.append((ticket, request.want))
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         """What could not be read, else one batch. It raises if the model's memory is full."""
+        unread, self._unread = self._unread, []
+        self._read(unread)
         refused, self._refused = self._refused, []
         if refused or not (lot := self._queue.lot()):
             return refused
@@ -99,13 +95,32 @@ class Scorer:
         """A poll is one batch, and soon over."""
 
     def cancel(self, tickets: Collection[Hashable]) -> None:
+        self._unread = [asked for asked in self._unread if asked[0] not in tickets]
         self._queue.keep(lambda asked: asked.ticket not in tickets)
 
     def close(self) -> None:
         """Let go of the model; what is unfinished is forgotten."""
+        self._unread.clear()
         self._queue.clear()
         self._refused.clear()
         self._model.close()
+
+    def _read(self, unread: Sequence[tuple[Hashable, Pair]]) -> None:
+        """Tokenise all together; where that is refused, look for whose fault it is."""
+        if not unread:
+            return
+        try:
+            read = self._model.read([(pair.query, pair.doc) for _, pair in unread])
+        except (ValueError, TypeError) as refusal:
+            if half := len(unread) // 2:
+                self._read(unread[:half])
+                self._read(unread[half:])
+                return
+            error = f"the tokenizer refuses the pair: {' '.join(str(refusal).split())}"
+            self._refused.append((unread[0][0], Reply(error=error)))
+        else:
+            for (ticket, _), texts in zip(unread, read, strict=True):
+                self._queue.add(_Asked(ticket, texts))
 
 
 class _Asked(NamedTuple):

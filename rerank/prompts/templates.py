@@ -28,14 +28,32 @@ _JINJA = _Sandbox(
 _compiled = functools.lru_cache(maxsize=1024)(_JINJA.from_string)
 
 
+_ONE_FIELD = re.compile(r"\{\{ (\w+)(?:\.([a-z]\w*))? \}\}")
+
+
 def rendered(name: str, key: str, text: str, fields: Mapping[str, Any]) -> str:
     """A template with its fields; InputError names the prompt's file, the key and the line."""
     if "{" not in text:
         return text.removesuffix("\n")  # as Jinja does
+    if (shown := _shown_alone(text, fields)) is not None:
+        return shown
     try:
         return _compiled(text).render(fields)
     except Exception as wrong:  # a template can do anything
         raise _mistake(name, key, text, wrong, fields) from None
+
+
+def _shown_alone(text: str, fields: Mapping[str, Any]) -> str | None:
+    """What a template shows that is one field, as scoring models' are; None for any other."""
+    if not (one := _ONE_FIELD.fullmatch(text)):
+        return None
+    name, part = one.groups()
+    value = fields.get(name)
+    if part and part in getattr(type(value), "_fields", ()):
+        value = getattr(value, part)
+    elif part:
+        return None
+    return str(value) if isinstance(value, str) else None
 
 
 def _mistake(

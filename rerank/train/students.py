@@ -84,7 +84,7 @@ class PairStudent(Student):
 
     def outputs(self, examples: Sequence[Example]) -> list[Output]:
         wants = [self._request(e.query, [doc]).want for e in examples for doc in e.docs]
-        pairs = [self.loaded.read(w.query, w.doc) for w in wants if isinstance(w, Pair)]
+        pairs = self.loaded.read([(w.query, w.doc) for w in wants if isinstance(w, Pair)])
         self.tokens += sum(text.tokens for pair in pairs for text in pair)
         scores = self.loaded.logits(pairs).split([len(e.docs) for e in examples])
         return [Output(found) for found in scores]
