@@ -158,6 +158,8 @@ def _seeds(recipe: Recipe) -> dict[str, int]:
         seeds["sampling"] = recipe.sampling.seed
     if recipe.judge == "oracle":
         seeds["oracle"] = recipe.oracle.seed
+    if recipe.cur and "cur" in recipe.retrieved:
+        seeds["cur"] = recipe.cur.seed
     return seeds
 
 

@@ -6,6 +6,7 @@ elsewhere.
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +14,14 @@ from rerank import datasets
 from rerank.datasets import Dataset
 from rerank.errors import InputError, UsageError
 from rerank.evaluate import evaluate
+from rerank.rating import Rater
 from rerank.recipes import Recipe
-from rerank.records import Query, Run
+from rerank.records import Doc, Query, Run
 from rerank.retrieve import RETRIEVERS, Ranks, Retriever
 from rerank.retrieve.expansion import expanded
 from rerank.retrieve.fusion import fitted, fused
 from rerank.retrieve.sentences import Passages
+from rerank.searching import by_ratings
 from rerank.stages import FusionOptions, PassageOptions
 from rerank.suites import Entry
 
@@ -43,6 +46,8 @@ def search(
         return _hybrid(recipe, dataset, entry, queries, depth)
     if first == "feedback":
         return _taught(recipe, dataset, entry, queries, depth)
+    if first == "cur":
+        return _rated(recipe, dataset, entry, queries, depth)
     if first in RETRIEVERS and recipe.expansion:
         queries = expanded(queries, recipe.expansion, by_words=first != "dense")
     if first in RETRIEVERS and recipe.passages:
@@ -87,7 +92,7 @@ def _hybrid(
     recipe: Recipe, dataset: Dataset, entry: Entry, queries: Sequence[Query], depth: int
 ) -> Found:
     options = recipe.fusion
-    training = _training(options, entry, queries) if options.train else None
+    training = _training(options.train, entry, queries) if options.train else None
     asked = (
         [*queries, *(training.queries[query] for query in training.qrels)] if training else queries
     )
@@ -122,9 +127,35 @@ def _taught(
         datasets.read_run(Path(path.replace("{dataset}", entry.label))) if path else None
         for path in (options.order, options.scores)
     ]
+    record: dict[str, Any] = {}
+    if options.scorer:
+        with closing(Rater(options.scorer)) as rater:
+            best = dense.search(queries, options.top)
+            runs[1] = rater.scored(_texts(best, queries, dataset))
+            record = rater.record()
     teacher = Teacher(dense, runs[0], runs[1], options)
     run = dense.nearest(queries, teacher.moved(queries), depth)
-    return Found(run, dense.record | teacher.record)
+    return Found(run, dense.record | teacher.record | record)
+
+
+def _texts(run: Run, queries: Sequence[Query], dataset: Dataset) -> dict[Query, list[Doc]]:
+    return {query: [dataset.corpus[doc] for doc in run[query.id]] for query in queries}
+
+
+def _rated(
+    recipe: Recipe, dataset: Dataset, entry: Entry, queries: Sequence[Query], depth: int
+) -> Found:
+    """What a model that rates finds by itself, with few ratings for each query."""
+    options = recipe.cur
+    assert options is not None
+    if dataset.pools:
+        raise _given("cur", dataset)
+    anchors: Sequence[Query] = ()
+    if options.queries:
+        training = _training(options.queries, entry, queries)
+        anchors = [training.queries[query] for query in training.qrels]
+    start = recipe.dense if options.start == "dense" else recipe.bm25
+    return Found(*by_ratings(dataset, queries, depth, options, start, anchors))
 
 
 def _given(what: str, dataset: Dataset) -> UsageError:
@@ -134,17 +165,17 @@ def _given(what: str, dataset: Dataset) -> UsageError:
     )
 
 
-def _training(options: FusionOptions, entry: Entry, queries: Sequence[Query]) -> Dataset:
-    """The queries and judgments that weights are fitted on; none of them is ranked."""
+def _training(split: str, entry: Entry, queries: Sequence[Query]) -> Dataset:
+    """The queries and judgments of a split to learn from; none of its queries is ranked."""
     training = datasets.load_entry(
-        entry.model_copy(update={"split": options.train, "queries": None, "qrels": ""})
+        entry.model_copy(update={"split": split, "queries": None, "qrels": ""})
     )
     tested = {part for query in queries for part in query}
     asked = [training.queries[query] for query in training.qrels]
     if both := [query for query in asked if tested & set(query)]:
         raise InputError(
-            f"{entry.label}: {len(both)} of {len(asked)} queries of split {options.train} are"
-            f" ranked too, the first is {both[0].id!r}; weights are fitted on other queries"
+            f"{entry.label}: {len(both)} of {len(asked)} queries of split {split} are"
+            f" ranked too, the first is {both[0].id!r}; what is fitted learns from other queries"
         )
     return training
 

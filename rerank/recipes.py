@@ -18,6 +18,7 @@ from rerank.methods import METHODS, Method
 from rerank.stages import (
     RETRIEVED,
     BM25Options,
+    CurOptions,
     DenseOptions,
     ExpansionOptions,
     ExtractOptions,
@@ -79,13 +80,13 @@ def limits(given: Mapping[str, float]) -> dict[str, Any]:
 class Recipe(Strict):
     """How to make a run: what to rank, with which method, and who judges.
 
-    `first` is `bm25`, `lucene`, `dense`, `hybrid` or `feedback`, each with its table, a TREC run,
-    or candidates as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With `expansion`
-    it searches for what a model wrote on the query, with `passages` among windows of long
-    documents; with `extract` a reranker sees of each candidate what the query is about. `method` is
-    a row of METHODS; `strategy`, `options`, `prompt` and `instruction` change parts of it; a
-    `strategy` and a `prompt` need no row. `split` names the judgments, where a dataset has several.
-    `neighbours` lead an adaptive strategy to documents that are no candidates.
+    `first` is `bm25`, `lucene`, `dense`, `hybrid`, `feedback` or `cur`, each with its table, a TREC
+    run, or candidates as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With
+    `expansion` it searches for what a model wrote on the query, with `passages` among windows of
+    long documents; with `extract` a reranker sees of each candidate what the query is about.
+    `method` is a row of METHODS; `strategy`, `options`, `prompt` and `instruction` change parts of
+    it; a `strategy` and a `prompt` need no row. `split` names the judgments, where a dataset has
+    several. `neighbours` lead an adaptive strategy to documents that are no candidates.
     """
 
     suite: str | None = None
@@ -97,6 +98,7 @@ class Recipe(Strict):
     dense: DenseOptions = DenseOptions()
     fusion: FusionOptions = FusionOptions()
     feedback: FeedbackOptions | None = None
+    cur: CurOptions | None = None
     expansion: ExpansionOptions | None = None
     passages: PassageOptions | None = None
     extract: ExtractOptions | None = None
@@ -143,6 +145,7 @@ class Recipe(Strict):
             "dense": self.dense,
             "hybrid": self.fusion,
             "feedback": self.feedback,
+            "cur": self.cur,
         }
         found = tables[first]
         assert found is not None
@@ -151,7 +154,9 @@ class Recipe(Strict):
     @property
     def retrieved(self) -> tuple[str, ...]:
         """The first stages by name that take part; none where a file brings the candidates."""
-        of = {"hybrid": self.fusion.of, "feedback": ("dense",)}.get(self.first, ())
+        begun = (self.cur.start,) if self.cur else ()
+        parts = {"hybrid": self.fusion.of, "feedback": ("dense",), "cur": begun}
+        of = parts.get(self.first, ())
         return tuple(name for name in (self.first, *of) if name in RETRIEVED)
 
     @property
@@ -218,12 +223,14 @@ def _mistake(recipe: Recipe) -> str:
         return "give a suite, a dataset, or candidates as 'first'"
     if "feedback" in (recipe.first, *recipe.fusion.of) and not recipe.feedback:
         return "key 'feedback' is missing: give the run that teaches as feedback.order"
+    if "cur" in (recipe.first, *recipe.fusion.of) and not recipe.cur:
+        return "key 'cur' is missing: give the model that rates as cur.model"
     if recipe.expansion and recipe.first not in RETRIEVED:
         return "key 'expansion': first is a file, and nothing is searched"
-    if recipe.first == "feedback" and recipe.expansion:
-        return "give a first stage by feedback or an expansion, not both"
-    if recipe.first == "feedback" and recipe.passages:
-        return "give a first stage by feedback or passages, not both"
+    if recipe.first in ("feedback", "cur") and recipe.expansion:
+        return f"give a first stage by {recipe.first} or an expansion, not both"
+    if recipe.first in ("feedback", "cur") and recipe.passages:
+        return f"give a first stage by {recipe.first} or passages, not both"
     if recipe.first == "hybrid" and "hybrid" in recipe.fusion.of:
         return "key 'fusion.of': hybrid cannot be a part of itself"
     if recipe.fusion.weights and len(recipe.fusion.weights) != len(recipe.fusion.of):

@@ -7,12 +7,33 @@ from typing import Any, Literal
 
 import pydantic
 
-RETRIEVED = ("bm25", "lucene", "dense", "hybrid", "feedback")
+RETRIEVED = ("bm25", "lucene", "dense", "hybrid", "feedback", "cur")
 """First stages that search a corpus; any other name is a file."""
 
 
 class Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelOptions(Strict):
+    """A model that a first stage asks, and the engine that it is in."""
+
+    model: str
+    engine: Literal["auto", "vllm", "http", "transformers", "scorer"] = "auto"
+    engine_options: dict[str, Any] = pydantic.Field(default_factory=dict)
+    base_url: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _has_a_server(self) -> "ModelOptions":
+        if self.engine == "http" and not self.base_url:
+            raise ValueError("base_url is missing: engine http needs the server's address")
+        return self
+
+
+class RatingOptions(ModelOptions):
+    """A model that rates a document alone, by a method of `rerank methods` that does so."""
+
+    method: str = "scorer"
 
 
 class BM25Options(Strict):
@@ -125,11 +146,13 @@ class FeedbackOptions(Strict):
     """Who teaches the dense retriever, and how fast it learns: see `retrieve.feedback`.
 
     `order` is a reranker's run, of which ranks count, `scores` a scorer's, of which scores count;
-    one of them or both. `top` of their best documents are learned from.
+    in place of that run `scorer` names a model, which rates what the retriever finds. `top` of the
+    best documents are learned from.
     """
 
     order: str | None = None
     scores: str | None = None
+    scorer: RatingOptions | None = None
     top: int = pydantic.Field(100, ge=2)
     scores_rate: float = pydantic.Field(0.001, gt=0)
     scores_steps: int = pydantic.Field(100, ge=1)
@@ -138,22 +161,51 @@ class FeedbackOptions(Strict):
 
     @pydantic.model_validator(mode="after")
     def _has_a_teacher(self) -> "FeedbackOptions":
-        if not (self.order or self.scores):
-            raise ValueError("give a run as 'order' or 'scores'; somebody must teach")
+        if not (self.order or self.scores or self.scorer):
+            raise ValueError("give a run as 'order' or 'scores', or a scorer; somebody must teach")
+        if self.scores and self.scorer:
+            raise ValueError("give a run of scores or a scorer, not both")
         return self
 
 
-class ExpansionOptions(Strict):
+class CurOptions(RatingOptions):
+    """A model that searches the corpus, at `budget` ratings for each query: see `retrieve.cur`.
+
+    Once, `anchor_queries` are rated with every document: queries of the split `queries`, else
+    phrases drawn from documents. `anchors` (half of the budget) are rated in `rounds`, beginning
+    with what `start` finds, the rest where the best are predicted.
+    """
+
+    budget: int = pydantic.Field(100, ge=2)
+    anchors: int | None = pydantic.Field(None, ge=1)
+    rounds: int = pydantic.Field(5, ge=1)
+    start: Literal["bm25", "dense", "random"] = "bm25"
+    queries: str | None = None
+    anchor_queries: int = pydantic.Field(200, ge=2)
+    seed: int = 0
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> "CurOptions":
+        if not self.rounds <= self.first_ratings <= self.budget:
+            raise ValueError(
+                f"rounds {self.rounds} of {self.first_ratings} anchors in a budget of"
+                f" {self.budget}: each must hold the one before"
+            )
+        return self
+
+    @property
+    def first_ratings(self) -> int:
+        """How many documents are rated before the rest is spent on the best that are predicted."""
+        return self.anchors or self.budget // 2
+
+
+class ExpansionOptions(ModelOptions):
     """What a model writes for each query before the first stage searches: `retrieve.expansion`.
 
     `wording` stands in for the method's own and has `{query}` in it.
     """
 
     method: Literal["hyde", "query2doc", "think"] = "query2doc"
-    model: str
-    engine: Literal["auto", "vllm", "http", "transformers"] = "auto"
-    engine_options: dict[str, Any] = pydantic.Field(default_factory=dict)
-    base_url: str | None = None
     wording: str | None = None
     max_tokens: int = pydantic.Field(256, ge=1)
     temperature: float = pydantic.Field(0.0, ge=0)
@@ -163,8 +215,6 @@ class ExpansionOptions(Strict):
     def _has_a_query(self) -> "ExpansionOptions":
         if self.wording is not None and "{query}" not in self.wording:
             raise ValueError("wording has no {query} in it")
-        if self.engine == "http" and not self.base_url:
-            raise ValueError("base_url is missing: engine http needs the server's address")
         return self
 
 

@@ -47,10 +47,17 @@ def api() -> str:
 def keys() -> str:
     """Every key of a recipe, with its type and what it is where a recipe does not say."""
     lines = ["# Every key of a recipe", "", inspect.getdoc(Recipe) or "", "", *_rows(Recipe)]
-    for name, field in Recipe.model_fields.items():
+    return "\n".join([*lines, *_sections(Recipe)])
+
+
+def _sections(kind: type[BaseModel], above: str = "") -> list[str]:
+    """A section for each table in a table, and for the tables in those."""
+    lines: list[str] = []
+    for name, field in kind.model_fields.items():
         for table in _tables(field.annotation):
-            lines += [f"## [{name}]", "", inspect.getdoc(table) or "", "", *_rows(table)]
-    return "\n".join(lines)
+            lines += [f"## [{above}{name}]", "", inspect.getdoc(table) or "", "", *_rows(table)]
+            lines += _sections(table, f"{above}{name}.")
+    return lines
 
 
 def _rows(table: type[BaseModel]) -> list[str]:

@@ -5,10 +5,10 @@ import json
 import pytest
 from fakes import ScriptedEngine
 
+from rerank.engines import cached
 from rerank.errors import EngineError, InputError
 from rerank.recipes import read_recipe
 from rerank.records import Query
-from rerank.retrieve import expansion
 from rerank.retrieve.expansion import expanded, written
 from rerank.stages import ExpansionOptions
 from rerank.tasks import load_tasks, suite_of
@@ -33,7 +33,7 @@ def replying(monkeypatch):
             opened.append(ScriptedEngine(reply, at_once=1, seed=4))
             return opened[-1]
 
-        monkeypatch.setattr(expansion, "open_engine", open_engine)
+        monkeypatch.setattr(cached, "open_engine", open_engine)
         return opened
 
     return replying

@@ -8,16 +8,11 @@ The model answers through the engines and a journal of its own, so that no query
 twice. It sees the query, and nothing of the corpus; a reranker sees the query as it was.
 """
 
-import os
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
-from rerank import files
 from rerank.engines import Engine
-from rerank.engines.journal import Journal, remembering
-from rerank.engines.opening import choose, key_of, open_engine, refuse_unserved
+from rerank.engines.cached import cached
 from rerank.errors import EngineError
 from rerank.passages import clean
 from rerank.records import Query
@@ -57,7 +52,7 @@ def expanded(queries: Sequence[Query], options: ExpansionOptions, by_words: bool
 def written(queries: Sequence[Query], options: ExpansionOptions) -> dict[str, str]:
     """What the model wrote for each query, on one line, without its own thinking."""
     wording = options.wording or WORDINGS[options.method]
-    journal = _opened(options)
+    journal = cached(options, Text, f"expansion {options.method}", "expansions")
     try:
         for query in queries:
             told = wording.replace("{query}", clean(query.text, journal.special_tokens))
@@ -85,15 +80,3 @@ def _joined(query: str, text: str, options: ExpansionOptions, by_words: bool) ->
     if options.method == "hyde":
         return text or query
     return " ".join([query] * (WEIGHT if by_words and text else 1) + [text] * bool(text))
-
-
-def _opened(options: ExpansionOptions) -> Journal:
-    """The model behind a journal in the cache, which an answered run does not load."""
-    name = choose(Text, options.base_url) if options.engine == "auto" else options.engine
-    refuse_unserved(name, Text, f"expansion {options.method}")
-    server = {"base_url": options.base_url, "api_key": os.environ.get("OPENAI_API_KEY")}
-    given: Mapping[str, Any] = {**(server if name == "http" else {}), **options.engine_options}
-    key = key_of(name, options.model, given)
-    path = files.cache() / "expansions" / f"{key}.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return remembering(path, key, partial(open_engine, name, options.model, given))

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from rerank.engines.embedders import Embeds
 from rerank.errors import UsageError, extra
 
-AT_ONCE = 256  # texts handed to the encoder before their vectors are written
+AT_ONCE = 256
 
 
 Progress = Callable[[int, int], None]
@@ -73,16 +73,23 @@ class Store:
 
 
 def encoded(
-    texts: Sequence[str], encoder: Embeds, store: Store, progress: Progress = lambda *_: None
+    texts: Sequence[str],
+    encoder: Embeds,
+    store: Store,
+    progress: Progress = lambda *_: None,
+    at_once: int = AT_ONCE,
 ) -> Any:
-    """Which row of the store each text's vector is in, once those that lacked one have it."""
+    """Which row of the store each text's vector is in, once those that lacked one have it.
+
+    `at_once` texts are handed to the encoder before their vectors are written.
+    """
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     known = store.places()
     lacking = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     missing = sorted(lacking, key=lambda key: len(lacking[key]), reverse=True)
-    for start in range(0, len(missing), AT_ONCE):
+    for start in range(0, len(missing), at_once):
         progress(start, len(missing))
-        batch = missing[start : start + AT_ONCE]
+        batch = missing[start : start + at_once]
         store.add(batch, encoder.encode([lacking[key] for key in batch]))
     places = store.places() if missing else known
     return extra("numpy", "eval").array([places[key] for key in keys], dtype="int64")

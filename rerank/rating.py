@@ -1,0 +1,79 @@
+"""A model that rates documents one by one, before anything is reranked.
+
+Its replies are kept in the cache, so that another recipe, or the same one again, asks nothing
+twice. What it could not read is rated minus infinity, below everything.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any, TypeVar
+
+from rerank.engines.cached import cached
+from rerank.errors import UsageError
+from rerank.judges import LLMJudge
+from rerank.methods import METHODS
+from rerank.prompts import read_prompt
+from rerank.questions import Asking, Rate, ask_all
+from rerank.records import Doc, Query, Run
+from rerank.scheduler import drive
+from rerank.stages import RatingOptions
+
+R = TypeVar("R")
+
+
+class Rater:
+    """The model of a first stage's table; `calls` are the ratings that were asked for so far."""
+
+    def __init__(self, options: RatingOptions) -> None:
+        row = METHODS.get(options.method)
+        if row is None or row.strategy != "pointwise":
+            raise UsageError(
+                f"method {options.method!r} rates no document alone; those do: {_pointwise()}"
+            )
+        prompt = read_prompt(row.prompt)
+        what = f"method {options.method}"
+        self._journal = cached(options, prompt.reader.wants, what, "ratings")
+        self._judge = LLMJudge(prompt, self._journal)
+        self._aloud = LLMJudge(prompt, self._journal.engine)
+        self._judge.check(1)
+        self.name = f"{options.method} {self._journal.name}"
+        self.calls = 0
+
+    def answer(
+        self, askings: Iterable[tuple[Query, Asking[R]]], kept: bool = True
+    ) -> dict[Query, R]:
+        """What each asking returns; replies that are not `kept` leave nothing in the cache."""
+        found: dict[Query, R] = {}
+        for job in drive(askings, self._judge if kept else self._aloud):
+            assert job.ranking is not None  # a failed answer raises
+            found[job.query] = job.ranking
+            self.calls += job.calls
+        return found
+
+    def rated(
+        self, docs: Mapping[Query, Sequence[Doc]], kept: bool = True
+    ) -> dict[Query, list[float]]:
+        """A rating for each document of each query, in their order."""
+        askings = ((query, ask_all(Rate(doc) for doc in shown)) for query, shown in docs.items())
+        return self.answer(askings, kept)
+
+    def scored(self, docs: Mapping[Query, Sequence[Doc]]) -> Run:
+        """The ratings as a run, without what could not be read."""
+        return {
+            query.id: {
+                doc.id: rating
+                for doc, rating in zip(docs[query], ratings, strict=True)
+                if isfinite(rating)
+            }
+            for query, ratings in self.rated(docs).items()
+        }
+
+    def record(self) -> dict[str, Any]:
+        return {"rater": self.name, "ratings": self.calls}
+
+    def close(self) -> None:
+        self._journal.close()
+
+
+def _pointwise() -> str:
+    return ", ".join(name for name, row in METHODS.items() if row.strategy == "pointwise")

@@ -1,0 +1,124 @@
+"""Search a corpus with a model that rates: `first = "cur"` of a recipe, as `retrieve.cur` says.
+
+What the anchor queries' ratings are worth depends on the model and the corpus only: they are kept
+in the cache, a row as soon as it is whole, so that a killed run goes on and the next one pays for
+its own queries alone.
+"""
+
+import hashlib
+import json
+import logging
+import random
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from rerank import files
+from rerank.datasets import Dataset
+from rerank.errors import EngineError, InputError, extra
+from rerank.rating import Rater
+from rerank.records import Doc, Query, Run
+from rerank.retrieve import RETRIEVERS
+from rerank.retrieve.cur import with_ridge
+from rerank.retrieve.vectors import Store, encoded
+from rerank.stages import CurOptions
+
+LOG = logging.getLogger(__name__)
+AT_ONCE = 8  # anchor queries that are rated before their rows are written
+WORDS = (3, 8)  # of a phrase that stands in for a query
+
+
+def by_ratings(
+    dataset: Dataset,
+    queries: Sequence[Query],
+    depth: int,
+    options: CurOptions,
+    start: Any,
+    anchors: Sequence[Query] = (),
+) -> tuple[Run, dict[str, Any]]:
+    """A run of the `depth` best, and the record of what it took.
+
+    `start` are the options of the first stage that is asked where to begin; without `anchors`
+    phrases of the documents are taken.
+    """
+    docs = list(dataset.corpus.values())
+    taken = list(anchors or phrases(docs, options.anchor_queries, options.seed))
+    with closing(Rater(options)) as rater:
+        matrix = _matrix(rater, docs, taken[: options.anchor_queries])
+        once = rater.calls
+        known = with_ridge(matrix, options.first_ratings, options.seed)
+        begun = _starts(docs, queries, options, start)
+        numbers = (options.first_ratings, options.budget, options.rounds)
+        found = rater.answer(
+            (query, known.search(docs, begun[query.id], *numbers)) for query in queries
+        )
+        record = {**rater.record(), "anchor_queries": len(matrix), "ratings_once": once}
+    run = {query.id: _falling(ranked[:depth]) for query, ranked in found.items()}
+    return run, {**record, "ridge": known.ridge}
+
+
+def phrases(docs: Sequence[Doc], count: int, seed: int) -> list[Query]:
+    """A few words in a row from each of some documents, in place of queries that nobody has."""
+    draw = random.Random(seed)
+    found: list[Query] = []
+    for doc in draw.sample(docs, min(count, len(docs))):
+        words = f"{doc.title} {doc.text}".split()
+        length = draw.randint(*WORDS)
+        begin = draw.randrange(max(1, len(words) - length))
+        found.append(Query(f"phrase {doc.id}", " ".join(words[begin : begin + length])))
+    return [query for query in found if query.text]
+
+
+def _matrix(rater: Rater, docs: Sequence[Doc], anchors: Sequence[Query]) -> Any:
+    """A row of ratings for each anchor query; what could not be read is the worst of its row."""
+    np = extra("numpy", "eval")
+    if len(anchors) < 2:
+        raise InputError(f"cur: {len(anchors)} anchor queries; two or more are needed")
+    source = _Rows(rater, docs)
+    store = Store(files.cache() / "ratings", source.name, source.width)
+    places = encoded([query.text for query in anchors], source, store, _progress, AT_ONCE)
+    rows = store.rows()["vector"][places].astype(np.float64)
+    worst = np.where(np.isfinite(rows), rows, np.inf).min(axis=1, keepdims=True)
+    if not np.isfinite(worst).all():
+        raise EngineError(f"{rater.name}: no rating of an anchor query could be read")
+    return np.where(np.isfinite(rows), rows, worst)
+
+
+class _Rows:
+    """A query's ratings of all documents, as a vector of it."""
+
+    prompts = ("", "")
+
+    def __init__(self, rater: Rater, docs: Sequence[Doc]) -> None:
+        self._rater, self._docs, self.width = rater, docs, len(docs)
+        digest = hashlib.sha256()
+        for doc in docs:
+            digest.update(json.dumps(doc).encode())
+        self.name = f"{rater.name} {digest.hexdigest()}"
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        asked = {Query(f"anchor {number}", text): self._docs for number, text in enumerate(texts)}
+        rows = self._rater.rated(asked, kept=False).values()
+        return extra("numpy", "eval").array(list(rows), "float32")
+
+
+def _starts(
+    docs: Sequence[Doc], queries: Sequence[Query], options: CurOptions, start: Any
+) -> dict[str, list[int]]:
+    """In which order each query's first documents are rated, by their places."""
+    if options.start == "random":
+        draw = random.Random(options.seed)
+        return {query.id: draw.sample(range(len(docs)), len(docs)) for query in queries}
+    places = {doc.id: place for place, doc in enumerate(docs)}
+    retriever = RETRIEVERS[options.start](docs, start)
+    run = retriever.search(queries, options.first_ratings)
+    return {query: [places[doc] for doc in found] for query, found in run.items()}
+
+
+def _falling(ranked: Sequence[Doc]) -> dict[str, float]:
+    return {doc.id: float(len(ranked) - place) for place, doc in enumerate(ranked)}
+
+
+def _progress(done: int, missing: int) -> None:
+    if done % 64 == 0:
+        LOG.info("cur: %d of %d anchor queries are rated; a killed run goes on", done, missing)
