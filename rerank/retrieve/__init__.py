@@ -46,8 +46,12 @@ def _lucene(corpus: Iterable[Doc], options: LuceneOptions) -> Retriever:
 
 
 def _dense(corpus: Iterable[Doc], options: DenseOptions) -> Retriever:
-    from rerank.retrieve.dense import Dense
+    from rerank.retrieve.dense import Dense, embedder
 
+    if options.lucene:
+        from rerank.retrieve.lucene_vectors import GivenGraph
+
+        return GivenGraph(options, embedder(options))
     return Dense(corpus, options)
 
 

@@ -2,6 +2,7 @@
 
     flat     every vector, compared with every query; by numpy, in corpus order where scores tie
     hnsw     a graph of neighbours (Malkov & Yashunin, arXiv:1603.09320); memory: vectors and graph
+    lucene   the same graph as Lucene builds it, from its file (`retrieve.lucene_vectors`)
     ivfpq    lists of similar vectors, each vector coded in a few bytes (Jegou et al. 2011)
     binary   the signs alone, a bit a dimension: 1/32 of the memory. The vectors with the fewest
              signs unlike the query's are read again from the disk and scored exactly
@@ -183,9 +184,16 @@ def _filled(index: Any, vectors: Vectors, read: Callable[[Any], Any]) -> None:
         index.add(read(slice(start, start + READ)))
 
 
+def _lucene(vectors: Vectors, options: DenseOptions) -> Index:
+    from rerank.retrieve.lucene_vectors import LuceneGraph
+
+    return LuceneGraph(vectors, options)
+
+
 INDEXES: dict[str, Callable[[Vectors, DenseOptions], Index]] = {
     "flat": Flat,
     "hnsw": HNSW,
+    "lucene": _lucene,
     "ivfpq": IVFPQ,
     "binary": Binary,
 }

@@ -77,19 +77,20 @@ def encoded(
     encoder: Embeds,
     store: Store,
     progress: Progress = lambda *_: None,
-    at_once: int = AT_ONCE,
+    at_once: int | None = None,
 ) -> Any:
     """Which row of the store each text's vector is in, once those that lacked one have it.
 
     `at_once` texts are handed to the encoder before their vectors are written.
     """
+    size = at_once or AT_ONCE
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     known = store.places()
     lacking = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     missing = sorted(lacking, key=lambda key: len(lacking[key]), reverse=True)
-    for start in range(0, len(missing), at_once):
+    for start in range(0, len(missing), size):
         progress(start, len(missing))
-        batch = missing[start : start + at_once]
+        batch = missing[start : start + size]
         store.add(batch, encoder.encode([lacking[key] for key in batch]))
     places = store.places() if missing else known
     return extra("numpy", "eval").array([places[key] for key in keys], dtype="int64")

@@ -3,6 +3,11 @@
 from bench import report
 
 
+def pytest_addoption(parser):
+    teach = {"action": "append", "default": [], "metavar": "METHOD=MODEL"}
+    parser.addoption("--teacher", **teach, help="a model that teaches the retriever; repeatable")
+
+
 def pytest_ignore_collect(collection_path, config):
     """They take minutes, install peers and assert little: no part of the tests."""
     named = any("bench" in str(asked) for asked in config.invocation_params.args)
