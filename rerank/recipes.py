@@ -69,12 +69,21 @@ OWN = Method("", "", "the recipe's own", "-", "-")
 
 def limits(given: Mapping[str, float]) -> dict[str, Any]:
     """What a budget given in Python says, checked."""
+    return _said_in_python(BudgetOptions, "budget", given)
+
+
+def sampled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `sampling` given in Python says, checked."""
+    return _said_in_python(Sampling, "sampling", given)
+
+
+def _said_in_python(kind: type[Strict], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return dict(BudgetOptions.model_validate(given))
+        return dict(kind.model_validate(given))
     except pydantic.ValidationError as wrong:
         mistake = wrong.errors()[0]
-        key = ".".join(map(str, mistake["loc"]))
-        raise UsageError(f"budget {key}: {mistake['msg']}; give calls, tokens or seconds") from None
+        key, known = ".".join(map(str, mistake["loc"])), ", ".join(kind.model_fields)
+        raise UsageError(f"{name} {key}: {mistake['msg']}; it takes: {known}") from None
 
 
 class Recipe(Strict):

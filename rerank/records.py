@@ -6,8 +6,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 
 class Query(NamedTuple):
+    """`instruction` is this query's own, instead of the prompt's."""
+
     id: str
     text: str
+    instruction: str = ""
 
 
 class Doc(NamedTuple):

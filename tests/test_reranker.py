@@ -12,6 +12,7 @@ from fakes import ScriptedEngine
 
 from rerank import EngineError, InputError, Reranker, UsageError
 from rerank.methods import METHODS
+from rerank.passages import first_words
 from rerank.questions import Rate
 from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Text
 
@@ -214,9 +215,74 @@ def test_what_is_no_document_is_named(opened, docs, says):
         Reranker("any", method="scorer").rerank("q", docs)
 
 
+def test_a_call_may_say_how_many_tokens_of_a_document_are_read(opened):
+    engines = opened(counted)
+    reranker = Reranker("any", method="scorer")
+    engine = engines[0][-1]
+    engine.cut = first_words
+    docs = [{"title": "the sky", "text": "is blue and wide"}, "sky " * 9, "no"]
+    ranking = reranker.rerank("sky", docs, max_tokens_per_doc=4)
+    assert [request.want.doc for request in engine.requests] == [
+        "the sky is blue",
+        "sky " * 3 + "sky",
+        "no",
+    ]
+    assert order(ranking) == [1, 0, 2] and ranking[0].document is docs[1]
+    [issue] = ranking.issues
+    assert (issue.kind, issue.text) == ("shortened", "2 documents were cut at 4 tokens")
+    assert ranking.status == "ok"
+    assert reranker.rerank_many([("sky", docs)], max_tokens_per_doc=4)[0].hits == ranking.hits
+    assert reranker.rerank("sky", docs).issues == ()
+
+
+def test_a_call_may_bring_an_instruction_of_its_own(opened):
+    engines = opened(lambda request: Reply(scores=(0.0, -1.0)))
+    reranker = Reranker("any", method="qwen3-reranker", instruction="Find fish.")
+    engine = engines[0][-1]
+    batch = [("sea", ["a cod"])]
+    reranker.rerank_many(batch, instruction="Find birds.")
+    reranker.rerank("sea", ["a cod"])
+    first, second = (str(request.messages) for request in engine.requests)
+    assert "Find birds." in first and "Find fish." not in first
+    assert "Find fish." in second
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"instruction": "Find birds."}, "prompt pointwise/score takes no instruction"),
+        ({"max_tokens_per_doc": 0}, "max_tokens_per_doc is 0; it must be 1 or more"),
+        ({"max_tokens_per_doc": 9}, "wants the model's tokenizer, which is not here"),
+    ],
+)
+def test_what_a_call_cannot_have_is_refused(opened, call, says):
+    opened(counted)
+    with pytest.raises(UsageError, match=says):
+        Reranker("any", method="scorer").rerank("q", ["a"], **call)
+
+
+def test_sampling_is_what_it_is_in_a_recipe(opened):
+    engines = opened(reversed_list)
+    with Reranker("any", method="listwise", sampling={"thinks": True, "max_tokens": 77}) as one:
+        one.rerank("q", ["a", "b"])
+    assert engines[0][-1].requests[0].want.max_tokens == 77
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (
+            {"method": "listwise", "sampling": {"heat": 1.0}},
+            "sampling heat: .*; it takes: temperature, seed",
+        ),
+        (
+            {"method": "listwise", "sampling": {"temperature": -1.0}},
+            "sampling temperature: .*greater",
+        ),
+        (
+            {"method": "listwise", "budget": {"minutes": 1}},
+            "budget minutes: .*; it takes: calls, tokens, seconds",
+        ),
         ({"method": "nope"}, "no method 'nope'; there are: auto, first-stage, scorer"),
         ({"method": "first-stage"}, "method first-stage asks nothing"),
         (

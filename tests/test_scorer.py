@@ -256,6 +256,14 @@ def test_a_long_text_is_cut_as_sentence_transformers_cuts_it_and_counted(package
     assert reply.scores[0] == pytest.approx(wanted, abs=1e-5)
 
 
+def test_a_document_is_cut_at_the_models_own_tokens(packaged):
+    start, kept, lost = packaged.cut("saltwater crocodiles swim", 3)
+    assert "saltwater crocodiles swim".startswith(start) and (kept, lost > 0) == (3, True)
+    [reply] = replies(packaged, [("sea", start)])
+    assert reply.usage.prompt_tokens == 3 + 2 + 3
+    assert packaged.cut("sea", 3) == ("sea", 1, 0)
+
+
 def described(folder, pooling, normalized, prompts, lower):
     """The files that sentence-transformers writes beside the weights."""
     kinds = ["Transformer", "Pooling", *["Normalize"] * normalized]

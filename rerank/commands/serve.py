@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays: longer than clients keep theirs, so that none is cut."""
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 def serve(
@@ -54,18 +54,11 @@ def serve(
     limits = Limits(max_body, max_documents, max_characters, timeout, max_waiting)
     with _listening(host, port) as listening:
         reranker = Reranker(
-            model,
-            method=method,
-            engine=engine,
-            base_url=base_url,
-            instruction=instruction,
-            api_key=os.environ.get("OPENAI_API_KEY"),
-            calibration=calibration,
+            model, method=method, engine=engine, base_url=base_url, instruction=instruction,
+            api_key=os.environ.get("OPENAI_API_KEY"), calibration=calibration,
             on_error="keep" if fallback else "raise",
-        )
+        )  # fmt: skip
         reranker.rerank("which is a test", ["this is", "this is not"])
-        if host not in LOOPBACK and api_key is None:
-            printing.say(f"{host} can be reached by others, and no --api-key keeps them out")
         _run(reranker, _name(model), limits, api_key, listening)
 
 
@@ -84,6 +77,8 @@ def _run(
         timeout_keep_alive=KEEP_ALIVE,
     )
     address, port, *_ = listening.getsockname()
+    if address not in LOOPBACK and key is None:
+        printing.say(f"{address} can be reached by others, and no --api-key keeps them out")
     where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     printing.say(f"serving {name}, method {reranker.method}, at http://{where}")
     uvicorn.Server(config).run(sockets=[listening])

@@ -13,6 +13,7 @@ from rerank.engines.encoders import CrossEncoder, Encoder, LateEncoder, PairMode
 from rerank.engines.lots import Lots
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError
+from rerank.passages import Cut
 from rerank.records import Usage
 from rerank.wants import Pair, Reply, Request, Want
 
@@ -32,7 +33,6 @@ class Scorer:
     """
 
     wants: tuple[type[Want], ...] = (Pair,)
-    cut = None
 
     def __init__(
         self,
@@ -56,7 +56,9 @@ class Scorer:
         else:
             self._model = Encoder(files, device, dtype, max_length, similarity)
         self.score_kind = self._model.score_kind
-        self.special_tokens = Tokens(self._model.tokenizer).special
+        tokens = Tokens(self._model.tokenizer)
+        self.special_tokens = tokens.special
+        self.cut: Cut | None = tokens.cut if self._model.tokenizer.is_fast else None
         self._batch_tokens = batch_tokens or BATCH_TOKENS[self._model.device != "cpu"]
         self._queue = Lots(self._batch_tokens, _Asked.place, _Asked.tokens)
         self._unread: list[tuple[Hashable, Pair]] = []

@@ -50,7 +50,7 @@ class Hit:
 class Issue:
     """Something that did not go as it should, how often, and in words."""
 
-    kind: Literal["repaired", "unreadable", "unasked", "truncated", "failed"]
+    kind: Literal["repaired", "unreadable", "unasked", "truncated", "shortened", "failed"]
     count: int
     text: str
 
@@ -83,7 +83,8 @@ class Ranking(Sequence[Hit]):
     def status(self) -> Literal["ok", "partial", "fallback"]:
         if self.error:
             return "fallback"
-        return "partial" if any(i.kind != "truncated" for i in self.issues) else "ok"
+        cut = ("truncated", "shortened")
+        return "partial" if any(issue.kind not in cut for issue in self.issues) else "ok"
 
     @property
     def documents(self) -> list[Any]:
@@ -114,11 +115,17 @@ class Ranking(Sequence[Hit]):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One query as a caller asked it: the documents as they are, and as they are sorted."""
+    """One query as a caller asked it: the documents as they are, and as they are sorted.
+
+    `shortened` are the ids of those that were cut at `limit` tokens.
+    """
 
     query: str
     documents: Sequence[Any]
     docs: list[Doc] = field(repr=False)
+    instruction: str = ""
+    limit: int | None = None
+    shortened: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +139,12 @@ class Cut:
     def made(self, ranking: Ranking) -> Ranking:
         """The ranking with probabilities, as far as it is wanted."""
         scores = [hit.score for hit in ranking.hits]
+        hits: tuple[Hit, ...] = ranking.hits
         chances: list[float | None] = [None] * len(scores)
         if self.calibration and scores:
             chances = self.calibration.probabilities(ranking.query, scores)
-        hits = tuple(
-            replace(hit, probability=p) for hit, p in zip(ranking.hits, chances, strict=True)
-        )
+            pairs = zip(hits, chances, strict=True)
+            hits = tuple(replace(hit, probability=chance) for hit, chance in pairs)
         if self.keep and not ranking.error:
             hits = hits[: kept(self.keep, scores, chances)]
         return replace(ranking, hits=hits[: self.top_n])
@@ -160,19 +167,20 @@ def ranking_of(job: Driven, given: Given, method: str, kind: ScoreKind) -> Ranki
         job.rounds,
         job.usage,
         dict(answers),
-        _issues(job),
+        _issues(job, given),
         job.unasked > 0,
         job.error,
     )
 
 
-def _issues(job: Driven) -> tuple[Issue, ...]:
+def _issues(job: Driven, given: Given) -> tuple[Issue, ...]:
     replies = sum(job.statuses.values())
     found = [
         Issue("repaired", job.statuses[Status.REPAIRED], f"of {replies} replies were put right"),
         Issue("unreadable", job.statuses[Status.UNREADABLE], f"of {replies} replies say nothing"),
         Issue("unasked", job.unasked, "questions were beyond the budget"),
         Issue("truncated", job.truncated, "passages were cut to fit"),
+        Issue("shortened", len(given.shortened), f"documents were cut at {given.limit} tokens"),
         Issue("failed", job.statuses[Status.FAILED], f"of {replies} questions failed: {job.error}"),
     ]
     return tuple(Issue(i.kind, i.count, f"{i.count} {i.text}") for i in found if i.count)

@@ -17,18 +17,19 @@ from typing import Any, Literal, TypeAlias
 
 from rerank import cost
 from rerank.calibration import Calibration, Keep, calibration_for, refuse_keep
-from rerank.cost import Cost, asking, expect, strategy_of, widest
+from rerank.cost import Cost, asking, expect, widest
 from rerank.engines import Engine
 from rerank.engines.journal import remembering
-from rerank.engines.opening import ENGINES, choose, key_of, open_engine, refuse_unserved
+from rerank.engines.opening import key_of, open_engine
 from rerank.errors import EngineError, UsageError
 from rerank.judges import LLMJudge
-from rerank.library.automatic import choose_method
 from rerank.library.dispatch import Dispatch, Driven
 from rerank.library.documents import Texts, docs_of, listed, query_of
+from rerank.library.plan import Served, Wanted, planned
 from rerank.library.ranking import Cut, Given, Hit, Issue, Ranking, ranking_of, score_kind_of
+from rerank.library.shortening import refuse_limit, shortened
 from rerank.library.tracing import watch
-from rerank.methods import METHODS, Method
+from rerank.methods import Method
 from rerank.recipes import limits
 from rerank.records import Query
 from rerank.scheduler import Budget, Job
@@ -47,7 +48,8 @@ class Reranker:
     """A method and a model, ready for many queries.
 
     `method` is a row of METHODS, or "auto" for the one that fits the model: then `method` and `why`
-    say which and why. `strategy`, `prompt`, `instruction` and `options` change parts of it; a
+    say which and why. `strategy`, `prompt`, `instruction` and `options` change parts of it, and
+    `sampling` how text is generated, as in a recipe: temperature, seed, max_tokens, thinks. A
     strategy of your own, `module:function`, needs no method, but a prompt. With `base_url` the
     model is asked over HTTP; else it is loaded here, by the engine named. `journal` is a file that
     remembers every reply. `budget` is what one query may cost: calls, tokens or seconds. `text`
@@ -65,6 +67,7 @@ class Reranker:
         prompt: str | None = None,
         instruction: str | None = None,
         options: Mapping[str, Any] | None = None,
+        sampling: Mapping[str, Any] | None = None,
         engine: str = "auto",
         base_url: str | None = None,
         api_key: str | None = None,
@@ -75,33 +78,32 @@ class Reranker:
         calibration: Calibration | Path | str | None = None,
         on_error: Literal["raise", "keep"] = "raise",
     ) -> None:
-        _refuse(on_error, engine, base_url)
-        self.model, self.why, chosen = model, "", dict(engine_options or {})
-        if method == "auto" and strategy is None:
-            method, self.why, needed = choose_method(model, base_url)
-            chosen = {**needed, **chosen}
-        self.method = strategy or method
-        self._row = _row(method, strategy, prompt, instruction, options or {})
-        self._strategy, wording = strategy_of(self._row)
-        if wording is None:
-            raise UsageError(
-                f"strategy {strategy} needs a prompt to ask with"
-                if strategy
-                else f"method {method} asks nothing, so it needs no reranker"
-            )
+        if on_error not in ("raise", "keep"):
+            raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
+        wanted = Wanted(model, method, strategy, prompt, instruction, options, sampling)
+        plan = planned(wanted, Served(engine, base_url, api_key, engine_options or {}))
+        self.model, self.method, self.why = model, plan.method, plan.why
+        self._row, self._strategy = plan.row, plan.strategy
         self._budget = Budget(**limits(budget or {}))
-        name = choose(wording.reader.wants, base_url) if engine == "auto" else engine
-        server = {"base_url": base_url, "api_key": api_key} if name == "http" else {}
-        refuse_unserved(name, wording.reader.wants, wording.name)
-        settings = {**server, **chosen}
-        opening, key = partial(open_engine, name, model, settings), key_of(name, model, settings)
+        opening = partial(open_engine, plan.engine, model, plan.settings)
+        key = key_of(plan.engine, model, plan.settings)
         self._engine: Engine = remembering(Path(journal), key, opening) if journal else opening()
-        self._judge = LLMJudge(wording, self._engine)
-        self.score_kind = score_kind_of(wording, self._engine)
+        self._judge = LLMJudge(plan.prompt, self._engine)
+        self.score_kind = score_kind_of(plan.prompt, self._engine)
         self._calibration = calibration_for(calibration, model, self.method, self.score_kind)
         self._dispatch = Dispatch(self._judge)
         self._on_error, self._text, self._checked = on_error, text, 0
         self._let_go = weakref.finalize(self, _let_go, self._dispatch, self._engine)
+
+    @property
+    def instructs(self) -> bool:
+        """Whether its prompt has a place for an instruction."""
+        return self._judge.prompt.instructs
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the model's tokenizer is here, to cut documents with."""
+        return self._engine.cut is not None
 
     def rerank(
         self,
@@ -110,15 +112,20 @@ class Reranker:
         top_n: int | None = None,
         *,
         keep: Keep | None = None,
+        instruction: str | None = None,
+        max_tokens_per_doc: int | None = None,
     ) -> Ranking:
         """Your documents, best first; the best `top_n` of them, if given.
 
         A method that sorts only as many places as it is told to is told `top_n`, unless
         `options` say otherwise. `keep` cuts where relevance ends: `{"score": s}`, or with a
         calibration `{"probability": p}` or `{"precision": p}`, as many as p of which are
-        expected to be relevant. A query that failed is not cut so.
+        expected to be relevant. A query that failed is not cut so. `instruction` stands for
+        the prompt's own in this call; `max_tokens_per_doc` is how many of the model's tokens it
+        may read of a document, and `issues` says how many were cut.
         """
-        given, cut = self._given(query, documents), self._cut(top_n, keep)
+        given = self._given(query, documents, instruction, max_tokens_per_doc)
+        cut = self._cut(top_n, keep)
         future = self._submitted(given, self._sorting([given], top_n), top_n)
         try:
             return self._ranking(future.result(), given, cut)
@@ -132,9 +139,12 @@ class Reranker:
         top_n: int | None = None,
         *,
         keep: Keep | None = None,
+        instruction: str | None = None,
+        max_tokens_per_doc: int | None = None,
     ) -> Ranking:
         """The same in an event loop. A task that is cancelled costs nothing more."""
-        given, cut = self._given(query, documents), self._cut(top_n, keep)
+        given = self._given(query, documents, instruction, max_tokens_per_doc)
+        cut = self._cut(top_n, keep)
         future = self._submitted(given, self._sorting([given], top_n), top_n)
         job = await asyncio.wrap_future(future)
         if self._calibration:  # it may load an encoder
@@ -147,11 +157,13 @@ class Reranker:
         top_n: int | None = None,
         *,
         keep: Keep | None = None,
+        instruction: str | None = None,
+        max_tokens_per_doc: int | None = None,
         on_progress: Progress | None = None,
     ) -> list[Ranking]:
         """Rerank many queries at once, all in flight together; rankings in the order given."""
         cut = self._cut(top_n, keep)
-        asked = [self._given(*one) for one in batch]
+        asked = [self._given(*one, instruction, max_tokens_per_doc) for one in batch]
         row = self._sorting(asked, top_n)
         futures = {self._submitted(given, row, top_n): i for i, given in enumerate(asked)}
         found: dict[int, Ranking] = {}
@@ -166,11 +178,17 @@ class Reranker:
         return [found[i] for i in range(len(asked))]
 
     async def astream(
-        self, batch: Iterable[Asked], top_n: int | None = None, *, keep: Keep | None = None
+        self,
+        batch: Iterable[Asked],
+        top_n: int | None = None,
+        *,
+        keep: Keep | None = None,
+        instruction: str | None = None,
+        max_tokens_per_doc: int | None = None,
     ) -> AsyncIterator[tuple[int, Ranking]]:
         """Rankings as they finish, each with its query's place in the batch."""
         cut = self._cut(top_n, keep)
-        asked = [self._given(*one) for one in batch]
+        asked = [self._given(*one, instruction, max_tokens_per_doc) for one in batch]
         row = self._sorting(asked, top_n)
         futures = {self._submitted(given, row, top_n): i for i, given in enumerate(asked)}
         done: asyncio.Queue[Future[Driven]] = asyncio.Queue()
@@ -221,9 +239,19 @@ class Reranker:
     def __repr__(self) -> str:
         return f"Reranker({self.model!r}, method={self.method!r})"
 
-    def _given(self, query: str, documents: Sequence[Any]) -> Given:
-        whole = listed(documents)
-        return Given(query_of(query), whole, docs_of(whole, self._text))
+    def _given(
+        self,
+        query: str,
+        documents: Sequence[Any],
+        instruction: str | None = None,
+        limit: int | None = None,
+    ) -> Given:
+        whole, text = listed(documents), query_of(query)
+        if instruction and not self.instructs:
+            raise UsageError(f"prompt {self._judge.prompt.name} takes no instruction")
+        if limit is not None:
+            refuse_limit(limit, self._engine.cut)
+        return Given(text, whole, docs_of(whole, self._text), instruction or "", limit)
 
     def _sorting(self, asked: Sequence[Given], top_n: int | None) -> Method:
         """The method, told how many places are wanted; warns where it may not sort so many."""
@@ -235,7 +263,10 @@ class Reranker:
         return row
 
     def _submitted(self, given: Given, row: Method, top_n: int | None = None) -> "Future[Driven]":
-        job = Job(Query("", given.query), asking(row, given.docs), self._budget)
+        strategy = asking(row, given.docs)
+        if given.limit and self._engine.cut:
+            strategy = shortened(given, row, given.limit, self._engine.cut)
+        job = Job(Query("", given.query, given.instruction), strategy, self._budget)
         ready = partial(self._check, widest(row, [len(given.docs)]))
         ended = watch(given, self.model, self.method, top_n)
         return self._dispatch.submit(job, ready, ended)
@@ -267,34 +298,3 @@ def _let_go(dispatch: Dispatch, engine: Engine) -> None:
 def _cancel(futures: Iterable["Future[Driven]"]) -> None:
     for future in futures:
         future.cancel()
-
-
-def _refuse(on_error: str, engine: str, base_url: str | None) -> None:
-    """Raise `UsageError` for what cannot work, before a model loads."""
-    if on_error not in ("raise", "keep"):
-        raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
-    if engine not in ("auto", *ENGINES):
-        raise UsageError(f"no engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
-    if base_url and engine not in ("auto", "http"):
-        raise UsageError(f"base_url is for engine http, not {engine}")
-    if engine == "http" and not base_url:
-        raise UsageError("engine http needs a base_url, the server's address")
-
-
-def _row(
-    method: str,
-    strategy: str | None,
-    prompt: str | None,
-    instruction: str | None,
-    options: Mapping[str, Any],
-) -> Method:
-    if strategy and method == "auto":
-        return Method(strategy, prompt or "", "", "", "", dict(options), instruction or "")
-    if method not in METHODS:
-        raise UsageError(f"no method {method!r}; there are: auto, {', '.join(METHODS)}")
-    row = METHODS[method]
-    changed = options if strategy else {**row.options, **options}
-    return Method(
-        strategy or row.strategy, prompt or row.prompt, row.paper, row.calls, row.rounds,
-        dict(changed), instruction or row.instruction,
-    )  # fmt: skip

@@ -70,9 +70,14 @@ class Prompt:
         file = self.file.model_copy(update=said)
         return replace(self, file=file, temperature=temperature, seed=seed)
 
+    @property
+    def instructs(self) -> bool:
+        """Whether it has a place for an instruction."""
+        return any("instruction" in text for text in self.file.templates)
+
     def instructed(self, instruction: str) -> "Prompt":
         """The same wording with another instruction, as plain text to its template."""
-        if not any("instruction" in text for text in self.file.templates):
+        if not self.instructs:
             raise UsageError(f"prompt {self.name} takes no instruction")
         return replace(self, file=self.file.model_copy(update={"instruction": instruction}))
 
@@ -121,7 +126,9 @@ class Prompt:
             for label, p in zip(each, passages, strict=True)
         ]
         asked = clean(query.text, self.control)
-        turns = [*self._turns(self._fields(question, asked, shown))]
+        fields = {"query": asked} | self._fields(question, shown)
+        fields["instruction"] = self._instruction(query)
+        turns = [*self._turns(fields)]
         messages, seams = zip(*turns, strict=True)
         want = self._want(asked, labels)
         request = Request(messages, want, self.file.prefill, self.file.chat, seams)
@@ -175,15 +182,16 @@ class Prompt:
     def _rendered(self, key: str, text: str, fields: Mapping[str, Any]) -> str:
         return rendered(self.name, key, text, fields)
 
-    def _fields(
-        self, question: Question[Any], query: str, shown: Sequence[Shown]
-    ) -> dict[str, Any]:
-        docs: dict[str, Any] = {"docs": shown}
+    def _fields(self, question: Question[Any], shown: Sequence[Shown]) -> dict[str, Any]:
         if isinstance(question, Rate):
-            docs = {"doc": shown[0]}
-        elif isinstance(question, Compare):
-            docs = {"a": shown[0], "b": shown[1]}
-        return {"query": query, **docs, "instruction": self.file.instruction}
+            return {"doc": shown[0]}
+        if isinstance(question, Compare):
+            return {"a": shown[0], "b": shown[1]}
+        return {"docs": shown}
+
+    def _instruction(self, query: Query) -> str:
+        """The prompt's own words, or a caller's, which are as harmless as a query."""
+        return clean(query.instruction, self.control) or self.file.instruction
 
     def _pair(self, query: Query, doc: Doc) -> Pair:
         """Whole and on as many lines as they have, for a model that is shown nothing else."""
@@ -191,7 +199,7 @@ class Prompt:
             harmless(said, self.control) for said in (doc.title, doc.text, query.text)
         )
         shown = Shown("", text, title, f"{title} {text}".strip())
-        fields = {"query": asked, "doc": shown, "instruction": self.file.instruction}
+        fields = {"query": asked, "doc": shown, "instruction": self._instruction(query)}
         return Pair(
             self._rendered("query", self.file.query, fields),
             self._rendered("doc", self.file.doc, fields),

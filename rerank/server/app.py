@@ -7,10 +7,9 @@ elsewhere. No query and no document is ever logged.
 import asyncio
 import logging
 import traceback
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +23,7 @@ from rerank.errors import EngineError, RerankError
 from rerank.library.ranking import Ranking
 from rerank.records import Usage
 from rerank.server import answers, openapi
-from rerank.server.dialects import Asked, dialect_of, refuse, say_scores
+from rerank.server.dialects import Asked, ask_scores, dialect_of, refuse, say_scores
 from rerank.server.limits import Gate, Limits, Refused, admit, read_body, read_object
 from rerank.server.metrics import Metrics
 from rerank.server.requests import ScoreRequest, read
@@ -43,10 +42,20 @@ class Ranker(Protocol):
 
     @property
     def score_kind(self) -> str: ...
+    @property
+    def instructs(self) -> bool: ...
+    @property
+    def counts_tokens(self) -> bool: ...
 
-    async def arerank(
-        self, query: str, documents: Sequence[Any], top_n: int | None = None
-    ) -> Ranking: ...
+    def arerank(
+        self,
+        query: str,
+        documents: Sequence[Any],
+        top_n: int | None = None,
+        *,
+        instruction: str | None = None,
+        max_tokens_per_doc: int | None = None,
+    ) -> Coroutine[Any, Any, Ranking]: ...
 
 
 @dataclass
@@ -69,12 +78,12 @@ class Service:
             body = await self._body(request)
             dialect = dialect_of(body)
             try:
-                given, ignored = read(dialect.request, body)
-                asked = dialect.ask(given)
+                given, unknown = read(dialect.request, body)
+                asked, refused = self._possible(dialect.ask(given))
                 found = await self._ranked(request, [asked])
             except Refused as no:
                 return _json(dialect.refuse(no.status, no.why), no.status, no.hint)
-        answer = ranked(found[0], len(asked.texts), self.model, ignored)
+        answer = ranked(found[0], len(asked.texts), self.model, (*unknown, *refused))
         hints = {"x-score-kind": answer.kind, "x-rerank-status": answer.status}
         return _json(dialect.say(asked, answer), 200, hints)
 
@@ -84,15 +93,11 @@ class Service:
             raise Refused(422, "the method of this server gives an order, and no scores to use")
         with self.gate.entered():
             given, _ = read(ScoreRequest, await self._body(request))
-            pairs = given.pairs()
-            queries: defaultdict[str, list[int]] = defaultdict(list)
-            for place, (query, _) in enumerate(pairs):
-                queries[query].append(place)
-            asked = [Asked(q, [pairs[i][1] for i in places]) for q, places in queries.items()]
-            self.limits.check("", [document for _, document in pairs])
-            found = await self._ranked(request, asked)
-        scores, usage = [0.0] * len(pairs), Usage()
-        for ranking, places in zip(found, queries.values(), strict=True):
+            asked, belongs = ask_scores(given)
+            self.limits.check("", [document for one in asked for document in one.texts])
+            found = await self._ranked(request, [self._possible(one)[0] for one in asked])
+        scores, usage = [0.0] * sum(map(len, belongs)), Usage()
+        for ranking, places in zip(found, belongs, strict=True):
             if ranking.error:
                 raise Refused(503, "the model gave no answer")
             usage += ranking.usage
@@ -129,11 +134,31 @@ class Service:
             raise Refused(408, "the body did not come in time") from None
         return read_object(body, kind)
 
+    def _possible(self, asked: Asked) -> tuple[Asked, list[str]]:
+        """What the model can do of what is asked, and what it cannot, each with the reason."""
+        ignored = []
+        if asked.instruction and not self.ranker.instructs:
+            ignored.append("instruction (this model's prompt has no place for one)")
+            asked = replace(asked, instruction=None)
+        if asked.max_tokens_per_doc and not self.ranker.counts_tokens:
+            ignored.append("max_tokens_per_doc (this model's tokenizer is not here)")
+            asked = replace(asked, max_tokens_per_doc=None)
+        return asked, ignored
+
+    def _work(self, asked: Asked) -> Coroutine[Any, Any, Ranking]:
+        return self.ranker.arerank(
+            asked.query,
+            asked.texts,
+            asked.top_n,
+            instruction=asked.instruction,
+            max_tokens_per_doc=asked.max_tokens_per_doc,
+        )
+
     async def _ranked(self, request: Request, asked: Sequence[Asked]) -> list[Ranking]:
         """Rank what is asked, unless it takes too long or the client hangs up."""
         for one in asked:
-            self.limits.check(one.query, one.texts)
-        work = (self.ranker.arerank(one.query, one.texts, one.top_n) for one in asked)
+            self.limits.check(one.query, one.texts, one.instruction or "")
+        work = map(self._work, asked)
         try:
             async with asyncio.timeout(self.limits.seconds):
                 found = await _unless_gone(request, asyncio.gather(*work))
@@ -149,6 +174,8 @@ class Service:
         self.failure = ""
         for one, ranking in zip(asked, found, strict=True):
             self.metrics.ranked(len(one.texts), ranking.calls, ranking.usage, ranking.answers)
+            if one.whole and any(issue.kind == "truncated" for issue in ranking.issues):
+                raise Refused(422, "a text is longer than the model takes, and may not be cut")
         return found
 
 

@@ -6,8 +6,9 @@ model, a file, a server or a template.
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,7 @@ from rerank.server import answers
 from rerank.server.requests import (
     NIMRequest,
     RerankRequest,
+    ScoreRequest,
     TEIRequest,
     VoyageRequest,
     Wire,
@@ -28,7 +30,8 @@ from rerank.server.scale import Place, Ranked
 class Asked:
     """A request in no dialect: `given` are the documents as they go back, if they are wanted.
 
-    `top_n` is None for all of them.
+    `top_n` is None for all of them, `max_tokens_per_doc` for no limit but the model's. With `whole`
+    nothing may be cut.
     """
 
     query: str
@@ -36,25 +39,55 @@ class Asked:
     top_n: int | None = None
     given: Sequence[Any] | None = None
     raw: bool = False
+    whole: bool = False
+    instruction: str | None = None
+    max_tokens_per_doc: int | None = None
 
 
 def ask_rerank(asked: RerankRequest) -> Asked:
     given = [asked.documents] if isinstance(asked.documents, str) else asked.documents
     texts = [text_of(d, f"document {i}", asked.rank_fields) for i, d in enumerate(given)]
-    top_n = asked.top_n or (asked.top_k if isinstance(asked, VoyageRequest) else 0)
     pairs = zip(given, texts, strict=True)
-    whole = [d if isinstance(d, dict) else {"text": text} for d, text in pairs]
-    return Asked(asked.query, texts, top_n or None, whole if asked.return_documents else None)
+    back = [d if isinstance(d, dict) else {"text": text} for d, text in pairs]
+    return Asked(
+        asked.query, texts, asked.top_n or None, back if asked.return_documents else None,
+        **_said(asked),
+    )  # fmt: skip
+
+
+def ask_voyage(asked: VoyageRequest) -> Asked:
+    top_n = asked.top_n or asked.top_k or None
+    return replace(ask_rerank(asked), top_n=top_n, whole=not asked.truncation)
 
 
 def ask_tei(asked: TEIRequest) -> Asked:
     given = asked.texts if asked.return_text else None
-    return Asked(asked.query, asked.texts, asked.top_n or None, given, asked.raw_scores)
+    return Asked(
+        asked.query, asked.texts, asked.top_n or None, given, asked.raw_scores, not asked.truncate,
+        **_said(asked),
+    )  # fmt: skip
 
 
 def ask_nim(asked: NIMRequest) -> Asked:
     texts = [text_of(passage, f"passage {i}") for i, passage in enumerate(asked.passages)]
-    return Asked(text_of(asked.query, "the query"), texts, asked.top_n or None)
+    return Asked(text_of(asked.query, "the query"), texts, asked.top_n or None, **_said(asked))
+
+
+def ask_scores(asked: ScoreRequest) -> tuple[list[Asked], list[list[int]]]:
+    """Each query once with all of its documents, and the places where their scores belong."""
+    pairs = asked.pairs()
+    queries: defaultdict[str, list[int]] = defaultdict(list)
+    for place, (query, _) in enumerate(pairs):
+        queries[query].append(place)
+    said = _said(asked)
+    each = [Asked(q, [pairs[i][1] for i in places], **said) for q, places in queries.items()]
+    return each, [*queries.values()]
+
+
+def _said(asked: Wire) -> dict[str, Any]:
+    """What any dialect may say of how its documents are read."""
+    limit = asked.max_tokens_per_doc or None
+    return {"instruction": asked.instruction or None, "max_tokens_per_doc": limit}
 
 
 def say_rerank(asked: Asked, ranked: Ranked) -> answers.Reranked:
@@ -154,7 +187,7 @@ DIALECTS = (
     ),
     Dialect("NIM", frozenset({"passages"}), NIMRequest, ask_nim, answers.NIMReranked, say_nim),
     Dialect(
-        "Voyage", frozenset({"top_k", "truncation"}), VoyageRequest, ask_rerank,
+        "Voyage", frozenset({"top_k", "truncation"}), VoyageRequest, ask_voyage,
         answers.VoyageReranked, say_voyage,
     ),
     Dialect(

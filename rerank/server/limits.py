@@ -42,21 +42,22 @@ class Limits:
     seconds: float = 60.0
     at_once: int = 512
 
-    def check(self, query: str, documents: Sequence[str]) -> None:
+    def check(self, query: str, documents: Sequence[str], instruction: str = "") -> None:
         """Refuse what is too much before any of it is read by a model."""
         if not documents:
             raise Refused(400, "`documents` must not be empty")
         if len(documents) > self.documents:
             what = f"{len(documents)} documents; this server takes {self.documents} at a time"
             raise Refused(422, what)
-        for name, text in (("the query", query), *_named(documents)):
+        for name, text in _named(query, instruction, documents):
             if len(text) > self.characters:
                 what = f"{name} has {len(text)} characters; this server takes {self.characters}"
                 raise Refused(422, what)
 
 
-def _named(documents: Sequence[str]) -> Iterator[tuple[str, str]]:
-    return ((f"document {place}", text) for place, text in enumerate(documents))
+def _named(query: str, instruction: str, documents: Sequence[str]) -> Iterator[tuple[str, str]]:
+    yield from (("the query", query), ("the instruction", instruction))
+    yield from ((f"document {place}", text) for place, text in enumerate(documents))
 
 
 class Gate:

@@ -4,7 +4,7 @@ Keys that a dialect does not have are let through and named, never refused; a wr
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
@@ -21,6 +21,14 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str | None = Field(None, description="For the client's own records: one model serves.")
+    instruction: str = Field(
+        "",
+        validation_alias=AliasChoices("instruction", "instruct"),
+        description="Instead of the prompt's own, where it has one. Also as instruct.",
+    )
+    max_tokens_per_doc: int = Field(
+        0, ge=0, description="How many tokens of a document the model may read; 0 is all it takes."
+    )
 
 
 class RerankRequest(Wire):
@@ -39,7 +47,9 @@ class VoyageRequest(RerankRequest):
     """Voyage."""
 
     top_k: int = TOP_N
-    truncation: bool = Field(True, description="Texts are cut to what the model takes.")
+    truncation: bool = Field(
+        True, description="Texts are cut to what the model takes; false refuses what is longer."
+    )
 
 
 class TEIRequest(Wire):
@@ -50,6 +60,12 @@ class TEIRequest(Wire):
     top_n: int = TOP_N
     raw_scores: bool = Field(False, description="The model's own numbers, not in 0 to 1.")
     return_text: bool = False
+    truncate: bool = Field(
+        True, description="Texts are cut to what the model takes; false refuses what is longer."
+    )
+    truncation_direction: Literal["right", "Right"] = Field(
+        "right", description="A text is cut at its end."
+    )
 
 
 class NIMRequest(Wire):
