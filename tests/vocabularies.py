@@ -4,11 +4,16 @@ import random
 
 import tiny
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers.pre_tokenizers import Metaspace
 
 WORDS = (
     "the a of rank passage query blue sky's 3.14 2026 e.g. “quoted” naïve 東京 🙂 -- (see) [3] a_b"
 )
-TEXTS = [" ".join(random.Random(i).choices(WORDS.split(), k=30)) for i in range(300)]
+GAPS = (" ", " ", " ", " ", "  ", "\n", "\n\n", " \n")
+TEXTS = [
+    "".join(chance.choice(WORDS.split()) + chance.choice(GAPS) for _ in range(30)).strip()
+    for chance in map(random.Random, range(300))
+]
 
 
 def qwen():
@@ -40,17 +45,37 @@ def llama():
 
 
 def mistral():
+    return mistral_of(Metaspace(prepend_scheme="first", split=False))
+
+
+def mistral_of(metaspace, texts=TEXTS):
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
-    return _sentence_pieces(tokenizer)
+    tokenizer.pre_tokenizer = metaspace
+    return _sentence_pieces(tokenizer, texts)
 
 
-def _sentence_pieces(tokenizer):
+def zephyr():
+    """SentencePiece as models have it: trained on words, so that no piece spans two of them."""
+    words = [" ".join(text.split()) for text in TEXTS]
+    tokenizer = mistral_of(Metaspace(prepend_scheme="first", split=True), words)
+    tokenizer.pre_tokenizer = Metaspace(prepend_scheme="first", split=False)
+    return tokenizer
+
+
+def gemma():
+    """The same without a space before a text; a run of line ends is one piece."""
+    tokenizer = mistral_of(Metaspace(prepend_scheme="never", split=True))
+    tokenizer.pre_tokenizer = None
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    return tokenizer
+
+
+def _sentence_pieces(tokenizer, texts=TEXTS):
     special = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     tokenizer.train_from_iterator(
-        TEXTS, trainers.BpeTrainer(vocab_size=800, special_tokens=special, show_progress=False)
+        texts, trainers.BpeTrainer(vocab_size=800, special_tokens=special, show_progress=False)
     )
     return tokenizer
 
 
-TOKENIZERS = {make.__name__: make() for make in (qwen, gpt2, llama, mistral)}
+TOKENIZERS = {make.__name__: make() for make in (qwen, gpt2, llama, mistral, zephyr, gemma)}

@@ -5,21 +5,115 @@ microseconds. The ids are those of the whole text: where a tokenizer joins the e
 with the start of the next, the two are tokenised as one.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 ANCHOR = "\n"
 REACH = 24  # characters on each side of a joint that decide whether a tokenizer joins across it
 PARTS = 1 << 16  # parts that are kept, and joints
+WORD = r"(?:\w|[^\w\s]+)?"
+HEAD, TAIL = re.compile(rf"\s*{WORD}"), re.compile(rf"{WORD}\s*$")
 
 
 class Assembly:
-    """Tokenises text that is given in parts; `encode` takes a text and adds no special tokens."""
+    """Tokenises text that is given in parts; `encode` takes a text and adds no special tokens.
 
-    def __init__(self, encode: Callable[[str], Sequence[int]]) -> None:
-        self._encode = encode
+    With the `backend` of a fast tokenizer it looks at less of a joint. Where that cuts a text into
+    words first, nothing is joined across two of them, so the white space around a joint decides,
+    and what is next to it. Of any other its vocabulary tells where it never joins.
+    """
+
+    def __init__(self, encode: Callable[[str], Sequence[int]], backend: Any = None) -> None:
+        self._encode, self._backend = encode, backend
         self._ids = lru_cache(PARTS)(self._part)
+        self._ends = lru_cache(PARTS)(self._edges)
         self._joined = lru_cache(PARTS)(self._joins)
+
+    def ids(self, parts: Sequence[str]) -> list[int]:
+        """The ids of `"".join(parts)`."""
+        first, *others = self._apart([part for part in parts if part] or [""])
+        ids = self._ids
+        return [*ids(first, False), *chain.from_iterable(ids(part, True) for part in others)]
+
+    def _apart(self, parts: list[str]) -> list[str]:
+        """The parts, with those glued together that a tokenizer would join.
+
+        From the end on, so that each joint is judged with all that follows it up to the next.
+        """
+        ends = list(map(self._ends, parts))
+        heads, tails = map(itemgetter(0), ends[1:]), map(itemgetter(1), ends)
+        if not any(map(self._touch, tails, heads)):
+            return parts
+        after, glued = parts[-1], []
+        for place in range(len(parts) - 2, -1, -1):
+            if self._meets(parts, place, after):
+                after = parts[place] + after
+            else:
+                glued.append(after)
+                after = parts[place]
+        return [after, *glued[::-1]]
+
+    def _edges(self, part: str) -> tuple[str, str]:
+        """What of a part decides about the joints before and after it, or whether to look closer"""
+        if not self._words:
+            return part[:1], part[-1:]
+        head, tail = HEAD.match(part[:REACH]), TAIL.search(part[-REACH:])
+        assert head and tail
+        return head[0], tail[0]
+
+    def _touch(self, tail: str, head: str) -> bool:
+        return self._joined(tail, head) if self._words else not self._never_joined(tail, head)
+
+    def _meets(self, parts: Sequence[str], place: int, after: str) -> bool:
+        """Whether the part at a place is joined with all that comes after it."""
+        tail, head = self._ends(parts[place])[1], self._ends(after)[0]
+        if self._words or not self._touch(tail, head):
+            return self._touch(tail, head)
+        return self._joined(self._left(parts, place), after[:REACH])
+
+    def _left(self, parts: Sequence[str], place: int) -> str:
+        """What stands before a joint; what is before a short part counts too."""
+        left = parts[place][-REACH:]
+        while len(left) < REACH and place > 0:
+            place -= 1
+            left = (parts[place] + left)[-REACH:]
+        return left
+
+    def _never_joined(self, last: str, first: str) -> bool:
+        """Whether no piece of the vocabulary can hold these two characters, one after the other."""
+        if first == " ":
+            return self._spaces_open and not last.isspace()
+        return last == "\n" and self._lines_close and not first.isspace()
+
+    @cached_property
+    def _spaces_open(self) -> bool:
+        """Whether a space is only ever the first of a piece, or one of nothing but spaces."""
+        return self._plain and not any(re.search("[^▁]▁", piece) for piece in self._pieces)
+
+    @cached_property
+    def _lines_close(self) -> bool:
+        """Whether no piece goes on after the end of a line."""
+        return self._plain and not any(re.search("\n[^\n]", piece) for piece in self._pieces)
+
+    @cached_property
+    def _pieces(self) -> list[str]:
+        return list(self._backend.get_vocab()) if self._backend else []
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether this is SentencePiece, and a line's end is spelled as itself."""
+        spelled = [list(self._encode(f"x{end}x")) for end in ("\n", " ", "")]
+        return "▁" in self._pieces and spelled[0] not in spelled[1:]
+
+    @cached_property
+    def _words(self) -> bool:
+        """Whether a text is cut into words before anything is joined."""
+        cuts = self._backend and self._backend.pre_tokenizer and not self._dummy
+        return bool(cuts) and len(self._cut("x x")) > 1
 
     @cached_property
     def _anchor(self) -> list[int]:
@@ -30,40 +124,6 @@ class Assembly:
         """Whether the start of a text is tokenised as if there were a space before it."""
         return list(self._encode(f"{ANCHOR}x"))[len(self._anchor) :] != list(self._encode("x"))
 
-    def ids(self, parts: Sequence[str]) -> list[int]:
-        """The ids of `"".join(parts)`."""
-        first, *others = self._apart(parts)
-        found, ids = [*self._ids(first, False)], self._ids
-        for part in others:
-            found += ids(part, True)
-        return found
-
-    def _apart(self, parts: Sequence[str]) -> list[str]:
-        """The parts, with those glued together that a tokenizer would join.
-
-        From the end on, so that each joint is judged with all that follows it up to the next.
-        """
-        kept = [part for part in parts if part] or [""]
-        joined, after, glued = self._joined, kept[-1], []
-        for place in range(len(kept) - 2, -1, -1):
-            part = kept[place]
-            left = self._left(kept, place) if self._dummy else part[-REACH:]
-            if joined(left, after[:REACH]):
-                after = part + after
-            else:
-                glued.append(after)
-                after = part
-        return [after, *glued[::-1]]
-
-    def _left(self, parts: Sequence[str], place: int) -> str:
-        """What stands before a joint. SentencePiece merges without regard to words, so there what
-        is before a short part counts too."""
-        left = parts[place][-REACH:]
-        while len(left) < REACH and place > 0:
-            place -= 1
-            left = (parts[place] + left)[-REACH:]
-        return left
-
     def _joins(self, tail: str, head: str) -> bool:
         """Whether what stands on both sides of a joint is tokenised otherwise when it is one.
 
@@ -71,8 +131,16 @@ class Assembly:
         """
         if not (tail[-1].isspace() or head[0].isspace()):
             return True
+        if self._words:
+            return [*self._cut(tail), *self._cut(head)] != [*self._cut(tail + head)]
         apart = [*self._part(tail, False), *self._part(head, True)]
         return apart != [*self._part(tail + head, False)]
+
+    def _cut(self, text: str) -> list[str]:
+        """The words that a tokenizer cuts a text into."""
+        normal = self._backend.normalizer
+        whole = normal.normalize_str(text) if normal else text
+        return [word for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(whole)]
 
     def _part(self, text: str, inside: bool) -> tuple[int, ...]:
         """A part's ids: at the start of a text, or inside one.

@@ -37,7 +37,8 @@ class Tokens:
         self.template_options = template_options or {}
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
-        self._assembly = Assembly(lambda text: self._encode(text, False))
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        self._assembly = Assembly(lambda text: self._encode(text, False), backend)
         self._trusted, self._looked_at = True, 0
 
     @property
