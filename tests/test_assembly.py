@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vocabularies import TEXTS, TOKENIZERS
+from vocabularies import ADDED, TEXTS, TOKENIZERS
 
 from rerank.engines.assembly import Assembly
 
@@ -21,7 +21,11 @@ def backend(request, name):
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-@given(parts=st.lists(st.one_of(st.text(max_size=20), st.sampled_from(TEXTS)), max_size=8))
+@given(
+    parts=st.lists(
+        st.one_of(st.text(max_size=20), st.sampled_from([*TEXTS, *ADDED, "\n"])), max_size=8
+    )
+)
 @settings(
     deadline=None,
     max_examples=200,

@@ -10,6 +10,7 @@ WORDS = (
     "the a of rank passage query blue sky's 3.14 2026 e.g. “quoted” naïve 東京 🙂 -- (see) [3] a_b"
 )
 GAPS = (" ", " ", " ", " ", "  ", "\n", "\n\n", " \n")
+ADDED = ["<|im_start|>", "<|im_end|>", "<|im_end|>\n"]
 TEXTS = [
     "".join(chance.choice(WORDS.split()) + chance.choice(GAPS) for _ in range(30)).strip()
     for chance in map(random.Random, range(300))
@@ -17,7 +18,11 @@ TEXTS = [
 
 
 def qwen():
-    return _byte_level(pre_tokenizers.Split(Regex(tiny.QWEN_SPLIT), "isolated"), use_regex=False)
+    split = pre_tokenizers.Split(Regex(tiny.QWEN_SPLIT), "isolated")
+    tokenizer = _byte_level(split, use_regex=False)
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_special_tokens(ADDED)
+    return tokenizer
 
 
 def gpt2():

@@ -32,6 +32,7 @@ class Assembly:
         self._ids = lru_cache(PARTS)(self._part)
         self._ends = lru_cache(PARTS)(self._edges)
         self._joined = lru_cache(PARTS)(self._joins)
+        self._touch = lru_cache(PARTS)(self._may_join)
 
     def ids(self, parts: Sequence[str]) -> list[int]:
         """The ids of `"".join(parts)`."""
@@ -63,9 +64,11 @@ class Assembly:
             return part[:1], part[-1:]
         head, tail = HEAD.match(part[:REACH]), TAIL.search(part[-REACH:])
         assert head and tail
-        return head[0], tail[0]
+        opens = next(filter(part.startswith, self._added), "")
+        closes = next(filter(part.endswith, self._added), "")
+        return opens if self._alone(opens) else head[0], closes if self._alone(closes) else tail[0]
 
-    def _touch(self, tail: str, head: str) -> bool:
+    def _may_join(self, tail: str, head: str) -> bool:
         return self._joined(tail, head) if self._words else not self._never_joined(tail, head)
 
     def _meets(self, parts: Sequence[str], place: int, after: str) -> bool:
@@ -110,6 +113,20 @@ class Assembly:
         return "▁" in self._pieces and spelled[0] not in spelled[1:]
 
     @cached_property
+    def _added(self) -> dict[str, bool]:
+        """The tokens that a text is cut at before all else; true for one that takes no space or
+        word around it."""
+        added = self._backend.get_added_tokens_decoder().values()
+        return {it.content: not (it.lstrip or it.rstrip or it.single_word) for it in added}
+
+    def _alone(self, token: str) -> bool:
+        """Whether this is such a token, and no other could take it in, or its first characters."""
+        starts = tuple(token[:end] for end in range(1, len(token)))
+        others = (other for other in self._added if other != token)
+        known = self._added.get(token, False)
+        return known and not any(token in it or it.endswith(starts) for it in others)
+
+    @cached_property
     def _words(self) -> bool:
         """Whether a text is cut into words before anything is joined."""
         cuts = self._backend and self._backend.pre_tokenizer and not self._dummy
@@ -129,6 +146,8 @@ class Assembly:
 
         Inside a word that may depend on more than is in reach, so there it always counts as so.
         """
+        if self._words and (self._alone(tail) or self._alone(head)):
+            return False
         if not (tail[-1].isspace() or head[0].isspace()):
             return True
         if self._words:

@@ -1,14 +1,16 @@
 """A question becomes a request, and a reply an answer: the one place where documents meet words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import groupby
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from rerank.errors import UsageError
-from rerank.passages import CONTROL, Cut, clean, first_words, harmless, passage
+from rerank.passages import CONTROL, Cut, Passage, clean, first_words, harmless, passage
 from rerank.prompts.file import PromptFile
+from rerank.prompts.frames import Frame, Hole, frame
 from rerank.prompts.seams import Field, taken_apart
 from rerank.prompts.templates import rendered
 from rerank.questions import Compare, Order, Question, Rate, undecided
@@ -17,6 +19,16 @@ from rerank.records import Doc, Query, Status
 from rerank.wants import Labels, Likelihood, Logits, Message, Pair, Reply, Request, Text, Want
 
 THOUGHT = "<think>"
+FRAMES = 256  # that a prompt keeps: one for each number of documents
+SHOWN = 3  # texts of a passage that a template may write: text, title, content
+
+
+class _Turn(NamedTuple):
+    """A message's template, and the key of the file that it stands under."""
+
+    role: str
+    key: str
+    content: str
 
 
 class Shown(NamedTuple):
@@ -120,15 +132,8 @@ class Prompt:
         limit = (self.file.tokens or self.file.words) if words is None else words
         bare = self.file.titles == "bare"
         passages = [passage(doc, limit, self.control, bare, self.cut) for doc in docs]
-        each = [""] if self.asks is Rate else labels
-        shown = [
-            Shown(label, Field(p.text), p.title, Field(p.content))
-            for label, p in zip(each, passages, strict=True)
-        ]
         asked = clean(query.text, self.control)
-        fields = {"query": asked} | self._fields(question, shown)
-        fields["instruction"] = self._instruction(query)
-        turns = [*self._turns(fields)]
+        turns = self._worded(asked, self._instruction(query), labels, passages)
         messages, seams = zip(*turns, strict=True)
         want = self._want(asked, labels)
         request = Request(messages, want, self.file.prefill, self.file.chat, seams)
@@ -162,32 +167,64 @@ class Prompt:
             return Reading([docs[place] for place in reading.value], reading.status)
         return reading
 
-    def _turns(self, fields: Mapping[str, Any]) -> Iterator[tuple[Message, tuple[int, ...]]]:
+    def _worded(
+        self,
+        query: str,
+        instruction: str,
+        labels: tuple[str, ...],
+        passages: Sequence[Passage],
+    ) -> list[tuple[Message, tuple[int, ...]]]:
         """Each message, and where it was put together."""
+        texts = [query]
+        for shown in passages:
+            texts += shown.text, shown.title, shown.content
+        own = instruction == self.file.instruction
+        if own and (framed := self._framed(labels, len(passages))):
+            filled = ((role, frame.filled(texts)) for role, frame in framed)
+        else:
+            fields = self._fields(labels, list(map(Field, texts)), instruction)
+            filled = (
+                (turn.role, taken_apart(rendered(self.name, turn.key, turn.content, given)))
+                for turn, given in self._turns(fields)
+            )
+        return [(Message(role, text), seams) for role, (text, seams) in filled]
+
+    @cached_property
+    def _framed(self) -> Callable[[tuple[str, ...], int], list[tuple[str, Frame]]]:
+        """For these labels and so many documents, each message's role and frame; none, if one
+        looks at its fields."""
+        return lru_cache(FRAMES)(self._frames)
+
+    def _frames(self, labels: tuple[str, ...], docs: int) -> list[tuple[str, Frame]]:
+        holes = list(map(Hole, range(1 + SHOWN * docs)))
+        fields = self._fields(labels, holes, self.file.instruction)
+        found = [(t.role, frame(t.content, shown)) for t, shown in self._turns(fields)]
+        whole = [(role, framed) for role, framed in found if framed]
+        return whole if len(whole) == len(found) else []
+
+    def _turns(self, fields: Mapping[str, Any]) -> Iterator[tuple[_Turn, Mapping[str, Any]]]:
+        """Each message's template, and the fields that it is given."""
         if self.file.system:
-            yield self._turn("system", "system", self.file.system, fields)
+            yield _Turn("system", "system", self.file.system), fields
         key = "turns" if self.file.turns else "user"
         for each, group in groupby(self.file.conversation, key=lambda turn: turn.each):
-            turns = list(group)
+            turns = [_Turn(turn.role, key, turn.content) for turn in group]
             for more in ({"doc": doc} for doc in fields["docs"]) if each else ({},):
-                for turn in turns:
-                    yield self._turn(turn.role, key, turn.content, {**fields, **more})
+                yield from ((turn, {**fields, **more}) for turn in turns)
 
-    def _turn(
-        self, role: str, key: str, content: str, fields: Mapping[str, Any]
-    ) -> tuple[Message, tuple[int, ...]]:
-        text, seams = taken_apart(self._rendered(key, content, fields))
-        return Message(role, text), seams
-
-    def _rendered(self, key: str, text: str, fields: Mapping[str, Any]) -> str:
-        return rendered(self.name, key, text, fields)
-
-    def _fields(self, question: Question[Any], shown: Sequence[Shown]) -> dict[str, Any]:
-        if isinstance(question, Rate):
-            return {"doc": shown[0]}
-        if isinstance(question, Compare):
-            return {"a": shown[0], "b": shown[1]}
-        return {"docs": shown}
+    def _fields(
+        self, labels: tuple[str, ...], texts: Sequence[Any], instruction: str
+    ) -> dict[str, Any]:
+        """What a template sees: the query comes first, then what is shown of each document."""
+        each = [texts[at : at + SHOWN] for at in range(1, len(texts), SHOWN)]
+        names = [""] if self.asks is Rate else labels
+        shown = [Shown(label, *texts) for label, texts in zip(names, each, strict=True)]
+        docs: dict[str, Any] = {"docs": shown}
+        if self.asks is Rate:
+            docs = {"doc": shown[0]}
+        elif self.asks is Compare:
+            docs = {"a": shown[0], "b": shown[1]}
+        return {"query": texts[0], **docs, "instruction": instruction}
 
     def _instruction(self, query: Query) -> str:
         """The prompt's own words, or a caller's, which are as harmless as a query."""
@@ -201,8 +238,8 @@ class Prompt:
         shown = Shown("", text, title, f"{title} {text}".strip())
         fields = {"query": asked, "doc": shown, "instruction": self._instruction(query)}
         return Pair(
-            self._rendered("query", self.file.query, fields),
-            self._rendered("doc", self.file.doc, fields),
+            rendered(self.name, "query", self.file.query, fields),
+            rendered(self.name, "doc", self.file.doc, fields),
         )
 
     def _want(self, query: str, labels: tuple[str, ...]) -> Want:

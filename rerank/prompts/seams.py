@@ -24,9 +24,9 @@ def taken_apart(marked: str) -> tuple[str, tuple[int, ...]]:
     pieces, seams, end = [literal], set(), len(literal)
     for marked_field in marked_fields:
         field, _, after = marked_field.partition(CLOSE)
-        seams.add(end - _back(literal))
+        seams.add(end - back(literal))
         end += len(field)
-        seams.add(end + _on(after))
+        seams.add(end + on(after))
         end += len(after)
         pieces += (field, after)
         literal = after
@@ -34,7 +34,7 @@ def taken_apart(marked: str) -> tuple[str, tuple[int, ...]]:
 
 
 @lru_cache(4096)
-def _back(literal: str) -> int:
+def back(literal: str) -> int:
     """How far back from a field: over a quotation mark, and over the space before it."""
     start = len(literal)
     while start > 0 and not literal[start - 1].isspace():
@@ -43,7 +43,7 @@ def _back(literal: str) -> int:
 
 
 @lru_cache(4096)
-def _on(literal: str) -> int:
+def on(literal: str) -> int:
     """How far on from a field: over a quotation mark, and over the line's end."""
     end = 0
     while end < len(literal) and not literal[end].isspace():

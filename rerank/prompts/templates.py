@@ -3,10 +3,11 @@
 import functools
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
+import jinja2.nodes
 import jinja2.sandbox
 
 from rerank import files
@@ -54,6 +55,14 @@ def _shown_alone(text: str, fields: Mapping[str, Any]) -> str | None:
     elif part:
         return None
     return str(value) if isinstance(value, str) else None
+
+
+def outline(text: str, fields: Mapping[str, Any], write: Callable[[Any], Any]) -> str:
+    """A template in which `write` says what is written for each value; what it raises passes."""
+    outlining = _JINJA.overlay(finalize=write)
+    if next(outlining.parse(text).find_all(jinja2.nodes.Test), None):
+        raise jinja2.TemplateError("a test can tell what stands for a field from the field")
+    return outlining.from_string(text).render(fields)
 
 
 def _mistake(
