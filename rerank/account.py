@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from rerank.records import Doc, Query, Status, Usage
+from rerank.records import NO_USAGE, Doc, Query, Status, Usage
 from rerank.scheduler import Job
 from rerank.stopwatch import STAGES
 
@@ -23,7 +23,7 @@ class Account:
     unasked: int = 0
     stopped: int = 0
     rounds: list[int] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     statuses: Counter[Status] = field(default_factory=Counter)
     truncated: int = 0
     cut: int = 0

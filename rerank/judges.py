@@ -7,7 +7,7 @@ or what comes next.
 import random
 from bisect import bisect_right
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any
 
@@ -16,7 +16,7 @@ from rerank.engines import Engine
 from rerank.errors import EngineError
 from rerank.prompts import Prompt, Wording, forms
 from rerank.questions import Compare, Order, Pick, Question, Rate
-from rerank.records import Answer, Query, Status, Usage
+from rerank.records import NO_USAGE, Answer, Query, Status, Usage
 from rerank.stopwatch import stage
 from rerank.wants import Reply, Request
 
@@ -110,7 +110,7 @@ class _Asked:
     question: Question[Any]
     wording: Wording
     request: Request
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
 
 
 class LLMJudge:

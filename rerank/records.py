@@ -1,6 +1,6 @@
 """The nouns: frozen, without behaviour, the same everywhere."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -42,6 +42,9 @@ class Usage:
         )
 
 
+NO_USAGE = Usage()
+
+
 class Status(StrEnum):
     """What became of a reply on its way to an answer."""
 
@@ -60,7 +63,7 @@ class Answer:
 
     value: Any
     status: Status = Status.OK
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     truncated: int = 0
     cut: int = 0
     error: str = ""

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from rerank.errors import EngineError, UsageError
 from rerank.questions import Asking, Question, undecided
-from rerank.records import Answer, Status, Usage
+from rerank.records import NO_USAGE, Answer, Status, Usage
 
 K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -50,6 +50,7 @@ class Budget:
 
 
 NO_LIMIT = Budget()
+UNKNOWN = object()
 Unsent: TypeAlias = tuple[Question[Any], list[int]]
 """A question, with the places in its batch that it answers."""
 
@@ -76,7 +77,7 @@ class Job(Generic[K, R]):
     unasked: int = 0
     rounds: int = 0
     begun: float = 0.0  # when its first question went out
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     statuses: Counter[Status] = field(default_factory=Counter)
     truncated: int = 0
     cut: int = 0
@@ -99,7 +100,8 @@ class Job(Generic[K, R]):
             return []
         self.begun = self.begun or monotonic()
         self.calls += len(sent)
-        self.slots += sum(len(question.documents) for question, _ in sent)
+        for question, _ in sent:
+            self.slots += len(question.documents)
         self.rounds += 1
         self.out = len(sent)
         return sent
@@ -109,7 +111,8 @@ class Job(Generic[K, R]):
         self.out -= 1
         self.known[question] = answer.value
         self._fill(places, answer.value)
-        self.usage += answer.usage
+        if answer.usage is not NO_USAGE:
+            self.usage += answer.usage
         self.statuses[answer.status] += 1
         self.truncated += answer.truncated
         self.cut += answer.cut
@@ -121,13 +124,15 @@ class Job(Generic[K, R]):
 
     def _unknown(self, batch: list[Question[Any]], memo: bool) -> list[Unsent]:
         """The questions of a batch that must be sent; the memo answers the others."""
-        fresh: dict[Any, Unsent] = {}
+        if not memo:
+            return [(question, [place]) for place, question in enumerate(batch)]
+        fresh: dict[Question[Any], list[int]] = {}
         for place, question in enumerate(batch):
-            if memo and question in self.known:
-                self._fill([place], self.known[question])
-            else:
-                fresh.setdefault(question if memo else place, (question, []))[1].append(place)
-        return list(fresh.values())
+            if (value := self.known.get(question, UNKNOWN)) is not UNKNOWN:
+                self._fill([place], value)
+            elif (places := fresh.setdefault(question, [place]))[-1] != place:
+                places.append(place)
+        return list(fresh.items())
 
     def _room(self) -> int:
         """How many of the unsent questions may go out before their costs are looked at again."""
@@ -173,10 +178,11 @@ class Drive(Generic[K, R]):
         except StopIteration as done:
             job.ranking = done.value
             return True
+        out, submit, query = self._out, self._judge.submit, job.query
         for question, places in job.spend():
             new = next(TICKETS)
-            self._out[new] = job, places, question
-            self._judge.submit(new, job.query, question)
+            out[new] = job, places, question
+            submit(new, query, question)
         if not job.out:
             self.ready.append(job)
         return False

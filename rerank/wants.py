@@ -7,7 +7,7 @@ rankings nowhere: engines know text, labels and pairs.
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from rerank.records import Usage
+from rerank.records import NO_USAGE, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Reply:
 
     text: str = ""
     scores: tuple[float, ...] = ()
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     finished: bool = True  # false: cut off by max_tokens
     overflow: int = 0
     truncated: int = 0
