@@ -28,6 +28,7 @@ from rerank.records import Answer, Doc, Query
 from rerank.scheduler import NO_LIMIT, Budget, Job, drive
 from rerank.strategies import STRATEGIES, Strategy, find_strategy, options_of
 from rerank.strategies.listwise import carried
+from rerank.strategies.parts import in_parts
 from rerank.wants import Labels, Pair, Request, Text
 
 CHARACTERS_A_TOKEN = 4
@@ -73,6 +74,7 @@ def asking(row: Method, docs: Sequence[Doc]) -> Asking[list[Doc]]:
     Documents that it fetched itself may stand among them (adaptive retrieval does so).
     """
     asked = find_strategy(row.strategy)(docs, **row.options)
+    asked = in_parts(asked, row.parts) if row.parts else asked
     ranking = yield from asked if row.strategy in STRATEGIES else _blamed(asked, row.strategy)
     counted = Counter(ranking) if isinstance(ranking, list) else Counter()
     if not counted.keys() >= set(docs) or len(counted) != counted.total():
@@ -149,7 +151,9 @@ def expect(
     prompt = prompt if worded else None
     plain = json.dumps(row.options, sort_keys=True)
     played = {
-        q: _rehearsed(row.strategy, plain, len(d), memo, budget.calls, near)
+        q: _played(row, d, memo, budget.calls)
+        if row.parts
+        else _rehearsed(row.strategy, plain, len(d), memo, budget.calls, near)
         for q, d in candidates.items()
     }
     jobs = [job for job, _ in played.values()]
@@ -185,16 +189,24 @@ def _rehearsed(
     strategy: str, options: str, count: int, memo: bool, calls: int | None, near: int = 0
 ) -> tuple[Job[Query, list[Doc]], int]:
     """One query with `count` nameless documents, played to the end; and its widest question."""
-    query, docs = Query("q", ""), [Doc(str(place), "") for place in range(count)]
+    docs = [Doc(str(place), "") for place in range(count)]
+    known = {"neighbours": partial(_strangers, near)} if near else {}
+    row = Method(strategy, "", "", "", "", {**json.loads(options), **known})
+    return _played(row, docs, memo, calls)
+
+
+def _played(
+    row: Method, docs: Sequence[Doc], memo: bool, calls: int | None
+) -> tuple[Job[Query, list[Doc]], int]:
+    """A row played over these documents, and its widest question; nobody answers but chance."""
+    query = Query("q", "")
     judge = _Rehearsal(_worth({query: docs}), None)
     try:
-        known = {"neighbours": partial(_strangers, near)} if near else {}
-        row = Method(strategy, "", "", "", "", {**json.loads(options), **known})
-        if not isinstance(find_strategy(strategy)(docs, **row.options), Generator):
-            raise UsageError(f"strategy {strategy} is not a generator of questions")
+        if not isinstance(find_strategy(row.strategy)(docs, **row.options), Generator):
+            raise UsageError(f"strategy {row.strategy} is not a generator of questions")
         [job] = drive([(query, asking(row, docs))], judge, memo=memo, budget=Budget(calls))
     except (ValueError, TypeError) as wrong:
-        raise UsageError(f"strategy {strategy}: {wrong}") from None
+        raise UsageError(f"strategy {row.strategy}: {wrong}") from None
     return job, judge.widest
 
 

@@ -8,12 +8,15 @@ formulas are for N candidates, k wanted, w = window, s = stride, c = children, b
 from dataclasses import dataclass, field
 from typing import Any
 
+from rerank.strategies.parts import Parts
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """A named row: how to ask (`strategy`, `options`), in what words (`prompt`), and whose idea.
 
-    `instruction` stands in for the prompt's own, where that has one.
+    `instruction` stands in for the prompt's own, where that has one. With `parts` documents are
+    rated in parts.
     """
 
     strategy: str
@@ -23,6 +26,7 @@ class Method:
     rounds: str
     options: dict[str, Any] = field(default_factory=dict)
     instruction: str = ""
+    parts: Parts | None = None
 
 
 _PRP = "Qin et al. 2023, arXiv:2306.17563"

@@ -27,7 +27,7 @@ from rerank.records import Doc, Query, Run
 from rerank.scheduler import Budget, Judge, drive
 from rerank.stopwatch import spent
 from rerank.suites import Suite
-from rerank.tasks import Task, load_tasks, measures_of, row_of, suite_of
+from rerank.tasks import Task, load_tasks, measures_of, method_of, row_of, suite_of
 
 Progress = Callable[[str, int, int], None]
 """Called with a dataset's name, its queries finished so far, and its queries in all."""
@@ -44,7 +44,8 @@ class Reranked(NamedTuple):
 def check(recipe: Recipe) -> Suite:
     """The recipe's suite, once its strategy, options, prompt and measures are known to work."""
     two = [Doc("1", "a document"), Doc("2", "another")]
-    expect(recipe.row, {Query("1", "a query"): two}, worded=recipe.needs_model, near=recipe.near)
+    row, query = method_of(recipe), Query("1", "a query")
+    expect(row, {query: two}, worded=recipe.needs_model, near=recipe.near)
     suite = suite_of(recipe)
     for entry in suite.datasets:
         measures_of(suite, entry)
@@ -113,7 +114,7 @@ def _run_files(tasks: Sequence[Task]) -> dict[str, str]:
 
 def expected(recipe: Recipe, task: Task) -> Cost:
     return expect(
-        recipe.row,
+        method_of(recipe),
         task.candidates,
         memo=recipe.memo,
         budget=Budget(**dict(recipe.budget)),

@@ -26,6 +26,7 @@ from rerank.stages import (
     FusionOptions,
     LuceneOptions,
     NeighbourOptions,
+    PartOptions,
     PassageOptions,
 )
 
@@ -92,10 +93,11 @@ class Recipe(Strict):
     `first` is `bm25`, `lucene`, `dense`, `hybrid`, `feedback` or `cur`, each with its table, a TREC
     run, or candidates as RankLLM writes them (.json, .jsonl); it may hold `{dataset}`. With
     `expansion` it searches for what a model wrote on the query, with `passages` among windows of
-    long documents; with `extract` a reranker sees of each candidate what the query is about.
-    `method` is a row of METHODS; `strategy`, `options`, `prompt` and `instruction` change parts of
-    it; a `strategy` and a `prompt` need no row. `split` names the judgments, where a dataset has
-    several. `neighbours` lead an adaptive strategy to documents that are no candidates.
+    long documents; with `extract` a reranker sees of each candidate what the query is about, with
+    `parts` it rates windows of each. `method` is a row of METHODS; `strategy`, `options`, `prompt`
+    and `instruction` change parts of it; a `strategy` and a `prompt` need no row. `split` names the
+    judgments, where a dataset has several. `neighbours` lead an adaptive strategy to documents that
+    are no candidates.
     """
 
     suite: str | None = None
@@ -111,6 +113,7 @@ class Recipe(Strict):
     expansion: ExpansionOptions | None = None
     passages: PassageOptions | None = None
     extract: ExtractOptions | None = None
+    parts: PartOptions | None = None
     neighbours: NeighbourOptions | None = None
     depth: int | None = pydantic.Field(None, ge=1)
     method: str = ""
@@ -248,6 +251,10 @@ def _mistake(recipe: Recipe) -> str:
         return "give fusion.weights or fusion.train, not both"
     if recipe.neighbours and recipe.extract:
         return "give neighbours or extract, not both: of a neighbour no part is chosen"
+    if recipe.parts and recipe.judge == "oracle":
+        return "give parts or an oracle, not both: only whole documents are judged"
+    if recipe.extract and recipe.extract.tokens and not recipe.model:
+        return "key 'extract.tokens': they are the model's, and no model is named; give words"
     if recipe.neighbours and not (recipe.suite or recipe.dataset):
         return "key 'neighbours': they are found in a corpus; give a dataset or a suite"
     if "neighbours" in recipe.options:

@@ -132,29 +132,48 @@ class FusionOptions(Strict):
     depth: int = pydantic.Field(1000, ge=1)
 
 
-class PassageOptions(Strict):
-    """Documents searched as windows of sentences: see `retrieve.sentences`.
+class PartOptions(Strict):
+    """Documents in windows of sentences, each rated alone: see `retrieve.sentences`.
 
-    `deep` times as many passages as documents are looked for.
+    A document's rating is that of its first window, the best one, the sum of all or of the `k`
+    best; sums want ratings that are not below 0.
     """
 
     sentences: int = pydantic.Field(6, ge=1)
     stride: int = pydantic.Field(3, ge=1)
     score: Literal["first", "max", "sum", "top"] = "max"
     k: int = pydantic.Field(3, ge=1)
-    deep: int = pydantic.Field(4, ge=1)
 
     @pydantic.model_validator(mode="after")
-    def _no_gaps(self) -> "PassageOptions":
+    def _no_gaps(self) -> "PartOptions":
         if self.stride > self.sentences:
             raise ValueError("stride is above sentences: what is between would never be read")
         return self
 
 
-class ExtractOptions(Strict):
-    """How many words of each candidate a reranker sees, chosen by the query: `retrieve.extract`."""
+class PassageOptions(PartOptions):
+    """Documents searched as windows of sentences: see `retrieve.sentences`.
 
-    words: int = pydantic.Field(ge=1)
+    `deep` times as many passages as documents are looked for.
+    """
+
+    deep: int = pydantic.Field(4, ge=1)
+
+
+class ExtractOptions(Strict):
+    """How much of each candidate a reranker sees, chosen by the query: `retrieve.extract`.
+
+    In words, or in the tokens of the recipe's model.
+    """
+
+    words: int | None = pydantic.Field(None, ge=1)
+    tokens: int | None = pydantic.Field(None, ge=1)
+
+    @pydantic.model_validator(mode="after")
+    def _one_budget(self) -> "ExtractOptions":
+        if (self.words is None) == (self.tokens is None):
+            raise ValueError("give words or tokens, one of them")
+        return self
 
 
 class FeedbackOptions(Strict):

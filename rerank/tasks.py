@@ -6,19 +6,26 @@ memory of its candidates; where a recipe wants neighbours, too, it stays.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from rerank import datasets
+from rerank.engines.checkpoints import tokenizer
+from rerank.engines.tokens import Tokens
 from rerank.errors import InputError
 from rerank.evaluate.measures import at_level, parse
 from rerank.first import search
 from rerank.methods import Method
+from rerank.passages import Cut
 from rerank.recipes import Recipe
 from rerank.records import Doc, Qrels, Query
 from rerank.retrieve.bm25 import BM25
-from rerank.retrieve.extract import extracted
+from rerank.retrieve.extract import by_words, extracted
 from rerank.retrieve.neighbours import Neighbours
+from rerank.retrieve.sentences import joined, windows
+from rerank.stages import PartOptions
+from rerank.strategies.parts import Parts
 from rerank.suites import Entry, Suite, read_suite
 
 
@@ -85,9 +92,7 @@ def _found(dataset: datasets.Dataset, entry: Entry, first: str, recipe: Recipe, 
     if not any(query.id in found for query in wanted):
         raise InputError(f"{first}: none of its queries is judged in {dataset.name}")
     candidates = {query: found[query.id] for query in wanted if query.id in found}
-    if recipe.extract:
-        words = recipe.extract.words
-        candidates = {query: extracted(query, docs, words) for query, docs in candidates.items()}
+    candidates = _extracted(recipe, candidates) if recipe.extract else candidates
     known = {str(parse(name)): value for name, value in entry.bm25.items()}
     return Task(
         dataset.name,
@@ -100,17 +105,42 @@ def _found(dataset: datasets.Dataset, entry: Entry, first: str, recipe: Recipe, 
     )
 
 
+def _extracted(recipe: Recipe, candidates: dict[Query, list[Doc]]) -> dict[Query, list[Doc]]:
+    assert recipe.extract
+    words, tokens = recipe.extract.words, recipe.extract.tokens
+    cut: Cut = by_words
+    if tokens:
+        assert recipe.model  # the recipe was checked
+        cut = Tokens(tokenizer(recipe.model)).cut
+    limit = words or tokens or 1
+    return {query: extracted(query, docs, limit, cut) for query, docs in candidates.items()}
+
+
 def _neighbours(dataset: datasets.Dataset, recipe: Recipe) -> Neighbours:
     index = BM25.of(dataset.corpus.values(), **dict(recipe.bm25))
     return Neighbours(index, dataset.corpus, recipe.near, dataset.candidates)
 
 
+def method_of(recipe: Recipe) -> Method:
+    """The recipe's row, which takes documents apart where the recipe says so."""
+    if (options := recipe.parts) is None:
+        return recipe.row
+    parts = Parts(partial(_windows, options=options), partial(joined, options=options))
+    return replace(recipe.row, parts=parts)
+
+
+@lru_cache(maxsize=65536)
+def _windows(doc: Doc, options: PartOptions) -> list[Doc]:
+    return windows(doc, options)
+
+
 def row_of(recipe: Recipe, task: Task, query: Query) -> Method:
     """The method for one query: an adaptive one knows who is near its candidates."""
+    row = method_of(recipe)
     if task.neighbours is None:
-        return recipe.row
+        return row
     near = {"neighbours": task.neighbours.beside(query, task.candidates[query])}
-    return replace(recipe.row, options={**recipe.row.options, **near})
+    return replace(row, options={**row.options, **near})
 
 
 def _deep(dataset: datasets.Dataset, wanted: list[Query], depth: int) -> int:

@@ -1,4 +1,4 @@
-"""Of a long document, the sentences that a query is about, within a budget of words.
+"""Of a long document, the sentences that a query is about, within a budget of words or tokens.
 
 After QUITE (Zou et al. 2021, arXiv:2105.11108): the sentence whose query terms weigh
 most is taken, the terms that it has then weigh less, and so on until the budget is full; taken
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from math import log
 
+from rerank.passages import Cut
 from rerank.records import Doc, Query
 from rerank.retrieve.analysis import analyse
 from rerank.retrieve.sentences import sentences
@@ -17,29 +18,40 @@ DECAY = 0.5
 """What a term still weighs once a sentence that has it was taken."""
 
 
-def extracted(query: Query, docs: Sequence[Doc], words: int) -> list[Doc]:
-    """The documents, each with at most `words` words of its text; short ones stay as they are."""
+def by_words(text: str, limit: int) -> tuple[str, int, int]:
+    """The first words between spaces, how many they are, and how many are left out."""
+    words = text.split()
+    kept = words[:limit]
+    return " ".join(kept), len(kept), len(words) - len(kept)
+
+
+def extracted(query: Query, docs: Sequence[Doc], limit: int, cut: Cut = by_words) -> list[Doc]:
+    """The documents, each with at most `limit` of what `cut` counts; short ones stay as they are.
+
+    Titles are shown besides.
+    """
     weights = _weights(set(analyse(query.text)), docs)
-    return [doc._replace(text=extract(doc.text, weights, words)) for doc in docs]
+    return [doc._replace(text=extract(doc.text, weights, limit, cut)) for doc in docs]
 
 
-def extract(text: str, weights: Mapping[str, float], words: int) -> str:
+def extract(text: str, weights: Mapping[str, float], limit: int, cut: Cut = by_words) -> str:
     """The sentences of a text that have the heaviest terms, in their order."""
-    if len(text.split()) <= words:
+    if not cut(text, limit)[2]:
         return text
     parts = sentences(text)
     has = [weights.keys() & set(analyse(part)) for part in parts]
     taken: list[int] = []
-    left, heavy = words, dict(weights)
+    left, heavy = limit, dict(weights)
     waiting = list(range(len(parts)))
     while waiting and left > 0:
         best = max(waiting, key=lambda part: (sum(heavy[t] for t in has[part]), -part))
         waiting.remove(best)
-        if (length := len(parts[best].split())) <= left or not taken:
+        _, size, more = cut(parts[best], left)
+        if not more or not taken:
             taken.append(best)
-            left -= length
+            left -= size
             heavy |= {term: heavy[term] * DECAY for term in has[best]}
-    return " ".join(" ".join(parts[part] for part in sorted(taken)).split()[:words])
+    return cut(" ".join(parts[part] for part in sorted(taken)), limit)[0]
 
 
 def _weights(terms: Collection[str], docs: Sequence[Doc]) -> dict[str, float]:

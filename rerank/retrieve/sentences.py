@@ -11,10 +11,11 @@ It knows texts and numbers, no retriever and no model.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf, isfinite
 
 from rerank.errors import UsageError
 from rerank.records import Doc, Run
-from rerank.stages import PassageOptions
+from rerank.stages import PartOptions, PassageOptions
 
 END = re.compile(
     r"(?<=[.!?])[\"'\u201d\u2019)\]]*\s+(?=[\"'\u201c\u2018(\[]*[A-Z0-9\u00c0-\u00de\u0391-\u042f])"
@@ -52,7 +53,7 @@ def _pieces(words: Sequence[str], longest: int) -> Iterator[str]:
         yield " ".join(words[start : start + longest])
 
 
-def windows(doc: Doc, options: PassageOptions) -> list[Doc]:
+def windows(doc: Doc, options: PartOptions) -> list[Doc]:
     """The passages of a document, each with its title; the last ends where the document does.
 
     A document of one passage is its own. An id is the document's, a hash sign and a number.
@@ -63,6 +64,15 @@ def windows(doc: Doc, options: PassageOptions) -> list[Doc]:
         starts = starts[:1]
     texts = [" ".join(parts[start : start + options.sentences]) for start in starts]
     return [Doc(f"{doc.id}#{number}", text, doc.title) for number, text in enumerate(texts)]
+
+
+def joined(scores: Sequence[float], options: PartOptions) -> float:
+    """One score of those of a document's passages, in their order; what is not finite is none."""
+    if options.score == "first":
+        return scores[0]
+    kept = {"max": 1, "sum": None, "top": options.k}[options.score]
+    best = sorted(filter(isfinite, scores), reverse=True)[:kept]
+    return sum(best) if best else -inf
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,6 @@ class Passages:
         of: dict[str, list[float]] = {}
         for passage, score in scores.items():
             of.setdefault(self.owner[passage], []).append(score)
-        kept = {"first": 1, "max": 1, "sum": None, "top": self.options.k}[self.options.score]
-        total = {doc: sum(sorted(found, reverse=True)[:kept]) for doc, found in of.items()}
+        total = {doc: joined(found, self.options) for doc, found in of.items()}
         best = sorted(total, key=total.__getitem__, reverse=True)[:depth]
         return {doc: total[doc] for doc in best}
