@@ -213,8 +213,8 @@ def test_a_table_that_cannot_work_is_an_error_at_once(keys, message, tmp_path):
 
 
 def test_a_method_that_rates_no_document_alone_is_refused():
-    with pytest.raises(UsageError, match=r"'setwise-heapsort' rates no document alone; .* scorer, yes-no"):
-        Rater(RatingOptions(model="m", method="setwise-heapsort"))
+    with pytest.raises(UsageError, match=r"'duot5' rates no document alone; .* scorer, yes-no"):
+        Rater(RatingOptions(model="m", method="duot5"))
 
 
 @pytest.mark.slow

@@ -56,6 +56,15 @@ class Files:
         with self._reading():
             return json.loads(found.read_text(encoding="utf-8")) if found else None
 
+    def tensors(self, name: str) -> dict[str, Any]:
+        """What a file of weights beside the model's holds, by name."""
+        found = self._find(name)
+        with self._reading():
+            if found is None:
+                raise ValueError(f"it has no {name}")
+            tensors: dict[str, Any] = extra("safetensors.torch", "transformers").load_file(found)
+            return tensors
+
     def weights(
         self, kind: str, device: str, dtype: Any, spare: Sequence[str], **options: Any
     ) -> Any:

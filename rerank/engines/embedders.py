@@ -38,13 +38,19 @@ class Embedder:
     ) -> None:
         from rerank.engines.checkpoints import Files
         from rerank.engines.encoders import Encoder
+        from rerank.engines.late import ColBERT, late_form
         from rerank.engines.scorer import BATCH_TOKENS
 
         folders.refuse_missing(model)
-        self._model = Encoder(Files(model, revision), device, dtype, max_length, similarity)
+        files = Files(model, revision)
+        self._model = (
+            ColBERT(files, device, dtype, max_length)
+            if late_form(files)
+            else Encoder(files, device, dtype, max_length, similarity)
+        )
         self._batch_tokens = batch_tokens or BATCH_TOKENS[self._model.device != "cpu"]
         self.name = f"embedder {self._model.version} {dumps(self._model.decides, sort_keys=True)}"
-        self.width = self._model.model.config.get_text_config().hidden_size
+        self.width = self._model.width
         self.prompts = self._model.prompts
 
     def encode(self, texts: Sequence[str]) -> Any:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from rerank.engines.checkpoints import UNBOUNDED, Files, Loaded, numbers, widened
-from rerank.engines.pooling import pooled, vector_form
+from rerank.engines.pooling import VectorForm, pooled, vector_form
 from rerank.errors import EngineError, UsageError
 
 KEPT = 40_000_000
@@ -166,9 +166,15 @@ class Encoder(PairModel):
     """
 
     def __init__(
-        self, files: Files, device: str, dtype: str, limit: int | None, similarity: str
+        self,
+        files: Files,
+        device: str,
+        dtype: str,
+        limit: int | None,
+        similarity: str,
+        form: VectorForm | None = None,
     ) -> None:
-        self._form = vector_form(files)
+        self._form = form or vector_form(files)
         self.score_kind = similarity
         limit = self._form.max_length if limit is None else limit
         super().__init__(files, "AutoModel", device, dtype, ("pooler",), limit)
@@ -197,6 +203,11 @@ class Encoder(PairModel):
         return found
 
     @property
+    def width(self) -> int:
+        """How many numbers a vector has."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    @property
     def prompts(self) -> tuple[str, str]:
         """What the model's files put before a query, and before a document."""
         return self._form.query_prompt, self._form.doc_prompt
@@ -222,7 +233,7 @@ class Encoder(PairModel):
 
     def _numbers_kept(self) -> int:
         """How many numbers are remembered of one text, at the most."""
-        return int(self.model.config.get_text_config().hidden_size)
+        return self.width
 
     def _remembered(self, texts: Sequence[str]) -> list[Text]:
         cased = self._cased(texts)
@@ -267,8 +278,15 @@ class LateEncoder(Encoder):
     remembered as of single vectors, so fewer texts.
     """
 
-    def __init__(self, files: Files, device: str, dtype: str, limit: int | None) -> None:
-        super().__init__(files, device, dtype, limit, "maxsim")
+    def __init__(
+        self,
+        files: Files,
+        device: str,
+        dtype: str,
+        limit: int | None,
+        form: VectorForm | None = None,
+    ) -> None:
+        super().__init__(files, device, dtype, limit, "maxsim", form)
 
     def _numbers_kept(self) -> int:
         return self.limit * super()._numbers_kept()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rerank.engines.checkpoints import Files
 from rerank.engines.encoders import CrossEncoder, Encoder, LateEncoder, PairModel, Text
+from rerank.engines.late import ColBERT, late_form
 from rerank.engines.lots import Lots
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError
@@ -27,7 +28,7 @@ class Scorer:
     `model` is a folder, a hub name, or "all-MiniLM-L6-v2", which is taken from the package that
     carries it where that is installed. `score_kind` says what its raw scores are: "logit" of a
     cross-encoder, else the encoder's `similarity`, "cosine", "dot" or "maxsim" (of all
-    tokens, as ColBERT does). Texts are cut at
+    tokens, as ColBERT does; a checkpoint of PyLate's always is "maxsim"). Texts are cut at
     `max_length` tokens (by default the model's limit) and replies count what was cut. A batch
     holds at most `batch_tokens` tokens, padding included, or one pair.
     """
@@ -51,6 +52,8 @@ class Scorer:
         self._model: PairModel
         if "ForSequenceClassification" in files.architecture:
             self._model = CrossEncoder(files, device, dtype, max_length)
+        elif late_form(files):
+            self._model = ColBERT(files, device, dtype, max_length)
         elif similarity == "maxsim":
             self._model = LateEncoder(files, device, dtype, max_length)
         else:

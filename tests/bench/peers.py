@@ -13,15 +13,27 @@ RANK_LLM = (
 )
 """The peer, and of what it names only what we lack: the rest is taken from our environment."""
 
+PYLATE = ("pylate==1.6.0", "sentence-transformers==5.3.0")
+
 
 def rank_llm() -> Path:
-    """The Python that has rank-llm; made once."""
-    home = cache() / "bench" / "rank-llm-0.25.7"
+    """The Python that has rank-llm."""
+    return _made("rank-llm-0.25.7", RANK_LLM)
+
+
+def pylate() -> Path:
+    """The Python that has PyLate and the sentence-transformers that it wants."""
+    return _made("pylate-1.6.0", PYLATE)
+
+
+def _made(name: str, packages: tuple[str, ...]) -> Path:
+    """An environment's Python; made once."""
+    home = cache() / "bench" / name
     python = home / "bin" / "python"
     if not (home / "done").exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
         uv = Path(sys.executable).with_name("uv")
-        command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python, *RANK_LLM]
+        command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python, *packages]
         subprocess.run(command, check=True)
         [site] = home.glob("lib/python*/site-packages")
         (site / "ours.pth").write_text(sysconfig.get_paths()["purelib"])
