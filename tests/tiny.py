@@ -21,13 +21,15 @@ def checkpoint(
     brackets_merge: bool = False,
     hidden: int = 64,
     layers: int = 2,
+    heads: int = 4,
     context: int = 8192,
 ) -> Path:
     """Write config, weights and tokenizer to `folder`; with `brackets_merge`, "[A" is one token."""
     from transformers import Qwen3ForCausalLM
 
     tokenizer = _tokenizer(brackets_merge, context)
-    return _saved(folder, Qwen3ForCausalLM, tokenizer, seed, hidden, layers, context)
+    sizes = hidden, layers, heads
+    return _saved(folder, Qwen3ForCausalLM, tokenizer, seed, sizes, context)
 
 
 def classifier(folder: Path, seed: int = 0, *, hidden: int = 64, layers: int = 2) -> Path:
@@ -36,23 +38,24 @@ def classifier(folder: Path, seed: int = 0, *, hidden: int = 64, layers: int = 2
 
     tokenizer, context = _tokenizer(False, 8192), 8192
     kind = Qwen3ForSequenceClassification
-    return _saved(folder, kind, tokenizer, seed, hidden, layers, context, num_labels=1)
+    return _saved(folder, kind, tokenizer, seed, (hidden, layers, 4), context, num_labels=1)
 
 
-def _saved(folder, kind, tokenizer, seed, hidden, layers, context, **more) -> Path:
+def _saved(folder, kind, tokenizer, seed, sizes, context, **more) -> Path:
     import torch
     from transformers import Qwen3Config
 
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
+    hidden, layers, heads = sizes
     config = Qwen3Config(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
         intermediate_size=2 * hidden,
         num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=max(32, hidden // 4),  # the smallest that vLLM serves on a CPU
+        num_attention_heads=heads,
+        num_key_value_heads=max(1, heads // 2),
+        head_dim=max(32, hidden // heads),  # the smallest that vLLM serves on a CPU
         max_position_embeddings=context,
         initializer_range=0.2,
         bos_token_id=None,
