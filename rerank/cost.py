@@ -145,9 +145,7 @@ def expect(
     that nobody else has.
     """
     strategy, prompt = strategy_of(row)
-    if near and "neighbours" not in options_of(strategy):
-        adaptive = [name for name, one in STRATEGIES.items() if "neighbours" in options_of(one)]
-        raise UsageError(f"strategy {row.strategy} takes no neighbours; {', '.join(adaptive)} do")
+    _takes_neighbours(row.strategy, strategy, near)
     prompt = prompt if worded else None
     plain = json.dumps(row.options, sort_keys=True)
     played = {
@@ -258,6 +256,12 @@ class _Rehearsal:
             self.completion_tokens += request.want.max_tokens
         elif isinstance(request.want, Labels):
             self.completion_tokens += 1
+
+
+def _takes_neighbours(name: str, strategy: Strategy, near: int) -> None:
+    if near and "neighbours" not in options_of(strategy):
+        adaptive = [name for name, one in STRATEGIES.items() if "neighbours" in options_of(one)]
+        raise UsageError(f"strategy {name} takes no neighbours; {', '.join(adaptive)} do")
 
 
 def _strategy(name: str) -> Strategy:

@@ -70,24 +70,17 @@ def run(
     suite = check(recipe)
     tasks = list(load_tasks(recipe, suite))
     files = _run_files(tasks)
-    costs = [expected(recipe, task) for task in tasks]
-    for task in tasks:
-        _oracle(recipe, task)
-        evidence.measured(task, {}, task.measures)  # a missing extra is named now, not hours later
+    widest = _ready(recipe, tasks)
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
     scores: dict[str, dict[str, dict[str, float]]] = {}
     accounts: list[Account] = []
     engine = ""
-    with judging(recipe, folder, api_key, max(cost.widest for cost in costs)) as judge_of:
+    with judging(recipe, folder, api_key, widest) as judge_of:
         for task in tasks:
             reranked = rerank_task(recipe, task, judge := judge_of(task), progress)
-            tag = _safe(folder.resolve().name) or "rerank"
-            sha256 = runs.write_run(folder / files[task.name], reranked.run, tag)
-            part, per_query = evidence.of_dataset(task, reranked.run, task.measures)
-            written = {"file": files[task.name], "run_sha256": sha256}
-            cost = {"cost": reranked.account.summary()}
-            datasets[task.name] = {**part, **written, **evidence.of_source(task), **cost}
+            part, per_query = _written(task, reranked, folder / files[task.name])
+            datasets[task.name] = part
             scores |= {task.name: per_query} if per_query else {}
             accounts.append(reranked.account)
             engine = _engine(judge)
@@ -100,6 +93,26 @@ def run(
     runs.write_result(folder, result := runs.kept(folder, result, TIMES))
     LOG.info("wrote %s: %s and %s", folder, ", ".join(files.values()), runs.RESULT)
     return result
+
+
+def _ready(recipe: Recipe, tasks: Sequence[Task]) -> int:
+    """How many documents the widest question shows; what is wrong or missing is named now."""
+    costs = [expected(recipe, task) for task in tasks]
+    for task in tasks:
+        _oracle(recipe, task)
+        evidence.measured(task, {}, task.measures)  # a missing extra, not hours later
+    return max(cost.widest for cost in costs)
+
+
+def _written(
+    task: Task, reranked: Reranked, file: Path
+) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Write one dataset's run; its part of result.json, and the scores of each query."""
+    tag = _safe(file.parent.resolve().name) or "rerank"
+    written = {"file": file.name, "run_sha256": runs.write_run(file, reranked.run, tag)}
+    part, per_query = evidence.of_dataset(task, reranked.run, task.measures)
+    cost = {"cost": reranked.account.summary()}
+    return {**part, **written, **evidence.of_source(task), **cost}, per_query
 
 
 def _run_files(tasks: Sequence[Task]) -> dict[str, str]:

@@ -225,10 +225,21 @@ def _complaint(raw: dict[str, Any], path: Path) -> str:
 
 def _mistake(recipe: Recipe) -> str:
     """What keys that are right by themselves get wrong together; empty if nothing."""
+    parts = (_of_the_method, _of_the_first_stage, _of_the_fusion, _of_the_documents, _of_the_model)
+    return next(filter(None, (part(recipe) for part in parts)), "")
+
+
+def _of_the_method(recipe: Recipe) -> str:
     if not (recipe.method or recipe.strategy):
         return "key 'method' is missing: a row of `rerank methods` (or give a 'strategy')"
     if recipe.method and recipe.method not in METHODS:
         return f"key 'method': no method {recipe.method!r}; there are: {', '.join(METHODS)}"
+    if "neighbours" in recipe.options:
+        return "key 'options': 'neighbours' is no option but a key of the recipe's own"
+    return ""
+
+
+def _of_the_first_stage(recipe: Recipe) -> str:
     if recipe.suite and recipe.dataset:
         return "give a suite or a dataset, not both"
     if not (recipe.suite or recipe.dataset) and recipe.first in RETRIEVED:
@@ -243,12 +254,20 @@ def _mistake(recipe: Recipe) -> str:
         return f"give a first stage by {recipe.first} or an expansion, not both"
     if recipe.first in ("feedback", "cur") and recipe.passages:
         return f"give a first stage by {recipe.first} or passages, not both"
+    return ""
+
+
+def _of_the_fusion(recipe: Recipe) -> str:
     if recipe.first == "hybrid" and "hybrid" in recipe.fusion.of:
         return "key 'fusion.of': hybrid cannot be a part of itself"
     if recipe.fusion.weights and len(recipe.fusion.weights) != len(recipe.fusion.of):
         return "key 'fusion.weights': give a number for each part of fusion.of"
     if recipe.fusion.weights and recipe.fusion.train:
         return "give fusion.weights or fusion.train, not both"
+    return ""
+
+
+def _of_the_documents(recipe: Recipe) -> str:
     if recipe.neighbours and recipe.extract:
         return "give neighbours or extract, not both: of a neighbour no part is chosen"
     if recipe.parts and recipe.judge == "oracle":
@@ -257,8 +276,10 @@ def _mistake(recipe: Recipe) -> str:
         return "key 'extract.tokens': they are the model's, and no model is named; give words"
     if recipe.neighbours and not (recipe.suite or recipe.dataset):
         return "key 'neighbours': they are found in a corpus; give a dataset or a suite"
-    if "neighbours" in recipe.options:
-        return "key 'options': 'neighbours' is no option but a key of the recipe's own"
+    return ""
+
+
+def _of_the_model(recipe: Recipe) -> str:
     if recipe.needs_model and not recipe.model:
         return "key 'model' is missing (or set judge = \"oracle\")"
     if recipe.needs_model and not recipe.row.prompt:
