@@ -19,6 +19,7 @@ from rerank.commands.bias import bias
 from rerank.commands.calibrate import calibrate
 from rerank.commands.compare import compare
 from rerank.commands.leaderboard import leaderboard
+from rerank.commands.pseudo import pseudo
 from rerank.commands.run import run
 from rerank.commands.serve import serve
 from rerank.commands.train import train
@@ -113,6 +114,7 @@ app.command()(bias)
 app.command()(calibrate)
 app.command()(bench)
 app.command()(train)
+app.command()(pseudo)
 app.command()(serve)
 
 

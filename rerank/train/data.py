@@ -17,6 +17,7 @@ from rerank import files
 from rerank.datasets import Candidates, load, read_candidates, read_labels, read_qrels, read_run
 from rerank.errors import InputError
 from rerank.records import Doc, Query
+from rerank.retrieve import BM25
 from rerank.train.recipes import DataOptions
 
 LOG = logging.getLogger(__name__)
@@ -48,13 +49,18 @@ def examples(options: DataOptions) -> Examples:
     for name, targets in _targets(options, candidates).items():
         example = _example(name, candidates, targets)
         if len(set(example.targets)) > 1:
-            kept_back = _share(example.query) < options.validation
+            kept_back = not options.check and _share(example.query) < options.validation
             (found.validation if kept_back else found.training).append(example)
     for what, there in zip(("train on", "validate on"), found, strict=True):
-        if not there:
+        if not there and not (what == "validate on" and options.check):
             raise InputError(f"{options.candidates}: no query to {what}; the teacher knows too few")
     LOG.info("%d queries to train on, %d to validate on", *map(len, found))
     return found
+
+
+def checks(options: DataOptions) -> dict[str, list[Example]]:
+    """The collections to validate on: their queries, BM25's candidates and the judgments."""
+    return {Path(source).name: _judged(source, options.check_docs) for source in options.check}
 
 
 def shown(example: Example, count: int, shuffle: bool, chance: str) -> Example:
@@ -86,13 +92,27 @@ def grades(example: Example, graded: bool) -> dict[str, int]:
 def refuse_held_out(candidates: Candidates, options: DataOptions) -> None:
     """Raise `InputError` where a query belongs to a collection that is kept for testing."""
     known = {_words(query): query for query in candidates.queries.values()}
-    for source in options.held_out:
+    for source in (*options.held_out, *options.check):
         for query in load(source).queries.values():
             if (text := _words(query)) in known:
                 raise InputError(
                     f"{options.candidates}: query {known[text].id!r} is query {query.id!r} of"
                     f" {source}, which is held out (key 'data.held_out')"
                 )
+
+
+def _judged(source: str, depth: int) -> list[Example]:
+    """BM25's candidates for a collection's queries, with its judgments."""
+    dataset = load(source)
+    queries = [dataset.queries[name] for name in dataset.qrels]
+    run = BM25.of(dataset.corpus.values()).search(queries, depth)
+    found = []
+    for query in queries:
+        docs = tuple(dataset.corpus[name] for name in run[query.id])
+        grades = tuple(float(max(0, dataset.qrels[query.id].get(doc.id, 0))) for doc in docs)
+        if any(grades):
+            found.append(Example(query, docs, grades, tuple(run[query.id].values())))
+    return found
 
 
 def _only(example: Example, kept: list[int]) -> Example:

@@ -16,14 +16,16 @@ from itertools import chain
 from math import cos, isfinite, pi
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from typing import Any
 
 from rerank.errors import EngineError, InputError
 from rerank.evaluate import evaluate
-from rerank.train.data import Example, Examples, examples, grades, head, shown
+from rerank.train.data import Example, Examples, checks, examples, grades, head, shown
 from rerank.train.losses import loss_of
 from rerank.train.recipes import TrainRecipe
 from rerank.train.students import Output, Student, open_student
+from rerank.train.weights import Best, better, decisive, learning
 
 LOG = logging.getLogger(__name__)
 
@@ -56,17 +58,15 @@ class Training:
 
     def __init__(self, recipe: TrainRecipe, found: Examples, folder: Path, made_of: str) -> None:
         self.recipe, self.examples, self.folder, self.made_of = recipe, found, folder, made_of
+        self._checks = checks(recipe.data)
         self.student: Student = open_student(recipe)
         self.loaded, self.torch = self.student.loaded, self.student.loaded.torch
-        weights = list(self.loaded.model.parameters())
-        groups = [
-            {"params": [w for w in weights if w.ndim > 1], "weight_decay": recipe.decay},
-            {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
-        ]
-        self._weights = weights
+        groups = learning(self.loaded.model, recipe)
+        self._weights = [weights for group in groups for weights in group["params"]]
         self._optimiser = self.torch.optim.AdamW(groups, lr=recipe.rate)
         self.step, self.seconds = 0, 0.0
         self.measured: dict[str, float] = {}
+        self.best: Best | None = None
 
     def resume(self) -> None:
         """Go on from the checkpoint, or measure the model as it is and begin."""
@@ -84,6 +84,7 @@ class Training:
         self._optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.student.tokens, self.measured = state["tokens"], state["measured"]
+        self.best = Best(*state["best"]) if state["best"] else None
         self._forget_later_lines()
         LOG.info("%s: going on from step %d", self.folder, self.step)
 
@@ -109,16 +110,22 @@ class Training:
 
     def finish(self) -> dict[str, Any]:
         """Write the model and training.json; the checkpoint is not needed any more."""
+        kept = self.step
+        if self.best:
+            self.loaded.model.load_state_dict(self.best.model)
+            kept, self.measured = self.best.step, self.best.measured
         self.student.save(str(self.folder))
         result = {
             "recipe": self.recipe.model_dump(mode="json"),
             "made_of": self.made_of,
             "queries": {"trained": len(self.examples.training),
-                        "validated": len(self.examples.validation)},
+                        "validated": sum(map(len, self._checks.values()))
+                        or len(self.examples.validation)},
             "tokens": self.student.tokens,
             "seconds": round(self.seconds, 1),
             "device": self.loaded.device,
             "validation": self.measured,
+            "kept": kept,
         }  # fmt: skip
         text = json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False)
         (self.folder / RESULT).write_text(f"{text}\n", encoding="utf-8")
@@ -143,7 +150,7 @@ class Training:
             raise EngineError(f"the loss is not a number at step {self.step + 1}; lower rate")
         self.torch.nn.utils.clip_grad_norm_(self._weights, recipe.clip)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["times"]
         self._optimiser.step()
         model.eval()
         return total
@@ -177,21 +184,38 @@ class Training:
     def _measure(self) -> dict[str, float]:
         """nDCG@10 on the queries kept back: the first stage's, the model's, and the model's with
         the candidates shuffled where it sees them together."""
-        recipe, spent = self.recipe, self.student.tokens
-        given = [head(example, recipe.data.docs) for example in self.examples.validation]
-        shuffled = [shown(e, len(e.docs), True, f"{recipe.seed} validation") for e in given]
+        spent, sets = self.student.tokens, self._checks
         self.loaded.model.eval()
         with self.loaded.computing():
-            found = {"first": self._ndcg(given, [list(range(len(e.docs))) for e in given])}
-            found[MEASURE] = self._ndcg(given, [self.student.order(e) for e in given])
-            if self.student.lists:
-                orders = [self.student.order(e) for e in shuffled]
-                found[f"{MEASURE} shuffled"] = self._ndcg(shuffled, orders)
+            if not sets:
+                found = self._measured_on(self.examples.validation)
+            else:
+                each = {name: self._measured_on(asked) for name, asked in sets.items()}
+                means = {
+                    key: fmean(of[key] for of in each.values()) for key in next(iter(each.values()))
+                }
+                found = means | {f"{MEASURE} {name}": each[name][MEASURE] for name in each}
         self.student.tokens, self.measured = spent, found
+        if self.recipe.keep == "best" and better(found, self.best, MEASURE):
+            model = {key: held.clone() for key, held in self.loaded.model.state_dict().items()}
+            self.best = Best(decisive(found, MEASURE), self.step, found, model)
+        return found
+
+    def _measured_on(self, asked: list[Example]) -> dict[str, float]:
+        recipe = self.recipe
+        count = recipe.data.check_docs if recipe.data.check else recipe.data.docs
+        given = [head(example, count) for example in asked]
+        found = {"first": self._ndcg(given, [list(range(len(e.docs))) for e in given])}
+        found[MEASURE] = self._ndcg(given, [self.student.order(e) for e in given])
+        if self.student.lists:
+            shuffled = [shown(e, len(e.docs), True, f"{recipe.seed} validation") for e in given]
+            orders = [self.student.order(e) for e in shuffled]
+            found[f"{MEASURE} shuffled"] = self._ndcg(shuffled, orders)
         return found
 
     def _ndcg(self, asked: list[Example], orders: list[list[int]]) -> float:
-        graded = self.recipe.data.teacher in ("qrels", "labels")
+        data = self.recipe.data
+        graded = bool(data.check) or data.teacher in ("qrels", "labels")
         qrels = {example.query.id: grades(example, graded) for example in asked}
         run = {
             example.query.id: {
@@ -210,6 +234,7 @@ class Training:
             "seconds": self.seconds,
             "tokens": self.student.tokens,
             "measured": self.measured,
+            "best": tuple(self.best) if self.best else None,
             "model": self.loaded.model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }

@@ -29,7 +29,9 @@ class DataOptions(Strict):
     `labels` (each candidate's `label` there), or `order` or `scores` (a TREC run in `file`; without
     one the candidates' own). A list shows `docs` of a query's candidates, the teacher's best among
     them, in an order of chance if `shuffle`. That `validation` share of the queries is not trained
-    on. Queries of the collections `held_out` are refused.
+    on. Queries of the collections `held_out` are refused. Where collections to
+    `check` are named, validation is on their queries, over BM25's first `check_docs`, and nothing
+    is kept back.
     """
 
     candidates: str
@@ -40,6 +42,8 @@ class DataOptions(Strict):
     shuffle: bool = True
     validation: float = pydantic.Field(0.1, gt=0, lt=1)
     held_out: tuple[str, ...] = pydantic.Field(("demo",), strict=False)
+    check: tuple[str, ...] = pydantic.Field((), strict=False)
+    check_docs: int = pydantic.Field(20, ge=2)
 
 
 class CurriculumOptions(Strict):
@@ -84,6 +88,11 @@ class TrainRecipe(Strict):
     device: str = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_length: int | None = pydantic.Field(None, ge=1)
+    head: Literal["linear", "matching"] = "linear"
+    head_rate: float | None = pydantic.Field(None, gt=0)
+    frozen: int = pydantic.Field(0, ge=0)
+    keep: Literal["best", "last"] = "best"
+    packed: bool = False
     measure_every: int = pydantic.Field(200, ge=1)
     save_every: int = pydantic.Field(200, ge=1)
 

@@ -7,12 +7,15 @@ knows no objective and no step.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from rerank.datasets import read_candidates
 from rerank.engines.checkpoints import Files
 from rerank.engines.decoders import Decoder, LanguageModel, language_model
 from rerank.engines.decoders import Prompt as Read
 from rerank.engines.encoders import CrossEncoder
+from rerank.engines.matching import HEAD, Matcher
 from rerank.engines.spelling import Spelling
 from rerank.engines.tokens import Tokens
 from rerank.errors import InputError, UsageError
@@ -21,6 +24,7 @@ from rerank.questions import Order, Rate
 from rerank.records import Query
 from rerank.train.data import Example
 from rerank.train.recipes import WRITTEN, TrainRecipe
+from rerank.train.wiring import matching_head
 from rerank.train.writing import identifier_ranks
 from rerank.wants import Likelihood, Pair, Reply, Request
 
@@ -39,7 +43,7 @@ class Student:
     """A model with its prompt; `lists` if a question shows several documents."""
 
     lists = False
-    loaded: CrossEncoder | LanguageModel
+    loaded: CrossEncoder | Matcher | LanguageModel
 
     def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
         self.recipe, self.prompt, self.tokens = recipe, prompt, 0
@@ -60,7 +64,10 @@ class Student:
 
     def save(self, folder: str) -> None:
         """Write what `Reranker` and the other recipes load: config, weights, tokenizer."""
-        self.loaded.save(folder, self.limit)
+        if self.recipe.packed:
+            self.loaded.save_packed(folder, self.limit)
+        else:
+            self.loaded.save(folder, self.limit)
 
     def _request(self, query: Query, docs: Sequence[Any]) -> Request:
         question = question_over(self.prompt.asks, docs)
@@ -70,12 +77,18 @@ class Student:
 class PairStudent(Student):
     """A cross-encoder: a query and a document in, a score out."""
 
-    loaded: CrossEncoder
+    loaded: CrossEncoder | Matcher
 
     def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
         files = Files(recipe.model, recipe.revision)
-        new = "ForSequenceClassification" not in files.architecture
-        self.loaded = CrossEncoder(files, recipe.device, "float32", recipe.max_length, new)
+        common = files, recipe.device, "float32", recipe.max_length
+        if getattr(files.config, HEAD, False):
+            self.loaded = Matcher(*common)
+        elif recipe.head == "matching":
+            self.loaded = Matcher(*common, matching_head(files.tokenizer(), _passages(recipe)))
+        else:
+            new = "ForSequenceClassification" not in files.architecture
+            self.loaded = CrossEncoder(*common, new)
         super().__init__(recipe, prompt.fitted(Tokens(self.loaded.tokenizer).special, None))
 
     @property
@@ -85,9 +98,17 @@ class PairStudent(Student):
     def outputs(self, examples: Sequence[Example]) -> list[Output]:
         wants = [self._request(e.query, [doc]).want for e in examples for doc in e.docs]
         pairs = self.loaded.read([(w.query, w.doc) for w in wants if isinstance(w, Pair)])
-        self.tokens += sum(text.tokens for pair in pairs for text in pair)
+        read = {id(text): text.tokens for pair in pairs for text in pair}
+        self.tokens += sum(read.values())
         scores = self.loaded.logits(pairs).split([len(e.docs) for e in examples])
         return [Output(found) for found in scores]
+
+
+def _passages(recipe: TrainRecipe) -> list[str]:
+    """Every passage among the candidates, once."""
+    candidates = read_candidates(Path(recipe.data.candidates))
+    passages = (doc for docs in candidates.docs.values() for doc in docs)
+    return list(dict.fromkeys(f"{doc.title} {doc.text}".strip() for doc in passages))
 
 
 class WritingStudent(Student):

@@ -1,0 +1,180 @@
+"""A pair scorer between an encoder and a cross-encoder: three ways in which two texts are alike.
+
+    score = a cosine(mean of the query's tokens, mean of the document's)
+          + b sum_i w_i max_j cosine(q_i, d_j) / sum_i w_i               MaxSim, as ColBERT does
+          + c sum_i v_i tf_i / (tf_i + k (1 - l + l |d| / 80)) / sqrt(sum_i v_i)      BM25's form
+
+over the content tokens i of the query and j of the document, with the encoder's last states. tf_i
+counts the tokens of the document in the same group as i (a word's inflections, where they are one
+token). w and v are a number for each token of the vocabulary; a word of several tokens shares its v
+among them. All of it learns: the encoder, w, v, a, b, c, k and l.
+
+Law: nothing is known of a collection, so a score depends on the two texts alone. A text is read
+once for all its pairs; what is remembered is rounded to 16 bits, in every score alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rerank.engines.checkpoints import Files, numbers
+from rerank.engines.encoders import Encoder, Text
+from rerank.errors import EngineError
+
+HEAD = "match"
+"""The head's name among the weights of the encoder's file; `config.json` has it as a key."""
+
+PARTS = ("mix", "saturation", "likeness", "rarity", "group")
+"""(a, b, c), (k, l), w, v, and the group of each token."""
+
+USUAL = 80
+"""The number of tokens at which a document's length counts for nothing."""
+
+
+AT_ONCE = 2048
+"""How many tokens go through the encoder together, padding included."""
+
+
+class Known(NamedTuple):
+    """What a text's tokens became: its mean, its content tokens' states (both of length 1) and
+    ids, and the share that each has of its word."""
+
+    mean: Any
+    states: Any
+    ids: Any
+    share: Any
+
+
+class Matcher(Encoder):
+    """An encoder with a head of `PARTS`, from its own file or given to begin with."""
+
+    unused = ("pooler",)
+
+    def __init__(
+        self,
+        files: Files,
+        device: str,
+        dtype: str,
+        limit: int | None,
+        head: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(files, device, dtype, limit, "logit")
+        self._attach(head or files.tensors(f"{HEAD}."))
+        names = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
+        self._continues = [name.startswith("##") for name in names]
+        self._special = frozenset(self.tokenizer.all_special_ids)
+
+    def logits(self, pairs: Sequence[Sequence[Text]]) -> Any:
+        """The scores as a tensor, through which gradients flow; nothing is remembered."""
+        known: dict[int, Known] = {}
+        for side in zip(*pairs, strict=True):
+            new = list({id(text): text for text in side if id(text) not in known}.values())
+            known |= zip(map(id, new), self._known_of(new), strict=True)
+        return self._compared([[known[id(text)] for text in pair] for pair in pairs])
+
+    def _attach(self, head: Mapping[str, Any]) -> None:
+        """Make the head a part of the model, so that it is trained, moved and saved with it."""
+        if lacking := [part for part in PARTS if part not in head]:
+            raise EngineError(f"{self.version} has no weights {HEAD}.{lacking[0]}")
+        torch, module = self.torch, self.torch.nn.Module()
+        for name in PARTS[:-1]:
+            values = torch.as_tensor(head[name], dtype=torch.float32, device=self.device)
+            module.register_parameter(name, torch.nn.Parameter(values))
+        group = torch.as_tensor(head["group"], dtype=torch.int32, device=self.device)
+        module.register_buffer("group", group)
+        self.model.add_module(HEAD, module)
+        setattr(self.model.config, HEAD, True)
+        self._head = module
+
+    def _numbers_kept(self) -> int:
+        return self.limit * super()._numbers_kept() // 2
+
+    def _embed(self, texts: Sequence[Text]) -> None:
+        for text, known in zip(texts, self._known_of(texts), strict=True):
+            text.vector, text.inputs = known._replace(states=known.states.half()), {}
+
+    def _alike(self, left: Sequence[Any], right: Sequence[Any]) -> list[float]:
+        found: list[float] = self._compared(list(zip(left, right, strict=True))).tolist()
+        return found
+
+    def _known_of(self, texts: Sequence[Text]) -> list[Known]:
+        """What the encoder makes of texts, those of like length together."""
+        waiting = sorted(range(len(texts)), key=lambda at: -texts[at].tokens)
+        found: dict[int, Known] = {}
+        while waiting:
+            count = max(1, AT_ONCE // texts[waiting[0]].tokens)
+            found |= zip(
+                waiting[:count], self._read([texts[i] for i in waiting[:count]]), strict=True
+            )
+            del waiting[:count]
+        return [found[at] for at in range(len(texts))]
+
+    def _read(self, texts: Sequence[Text]) -> list[Known]:
+        output, mask = self._run(texts)
+        states = numbers(output.last_hidden_state)
+        means = _unit((states * mask[:, :, None]).sum(1) / mask.sum(1)[:, None])
+        return [
+            self._one(text, mean, rows)
+            for text, mean, rows in zip(texts, means, states, strict=True)
+        ]
+
+    def _one(self, text: Text, mean: Any, rows: Any) -> Known:
+        ids = text.inputs["input_ids"]
+        content = [at for at, token in enumerate(ids) if token not in self._special]
+        kept = [ids[at] for at in content]
+        return Known(
+            mean,
+            _unit(rows[content]),
+            self.torch.tensor(kept, dtype=self.torch.long, device=self.device),
+            self.torch.tensor(self._shares(kept), device=self.device),
+        )
+
+    def _shares(self, ids: Sequence[int]) -> list[float]:
+        """1 for a token that is a word, 1/n for each of a word's n tokens."""
+        words: list[int] = []
+        for token in ids:
+            if words and self._continues[token]:
+                words[-1] += 1
+            else:
+                words.append(1)
+        return [1 / count for count in words for _ in range(count)]
+
+    def _compared(self, pairs: Sequence[Sequence[Known]]) -> Any:
+        """The score of each pair; the documents of one query together."""
+        places: dict[int, list[int]] = {}
+        for at, (query, _) in enumerate(pairs):
+            places.setdefault(id(query), []).append(at)
+        found = [
+            self._matched(pairs[at[0]][0], [pairs[i][1] for i in at]) for at in places.values()
+        ]
+        order = [at for listed in places.values() for at in listed]
+        back = sorted(range(len(order)), key=order.__getitem__)
+        return self.torch.cat(found)[back]
+
+    def _matched(self, query: Known, docs: Sequence[Known]) -> Any:
+        """One query's score with each of some documents."""
+        torch, head = self.torch, self._head
+        pad = torch.nn.utils.rnn.pad_sequence
+        states = pad([doc.states for doc in docs], batch_first=True).float()
+        ids = pad([doc.ids for doc in docs], batch_first=True, padding_value=-1)
+        cosine = torch.stack([doc.mean for doc in docs]) @ query.mean
+        near = states @ query.states.float().T
+        near = near.masked_fill((ids < 0)[:, :, None], -1.0)
+        best = near.max(1).values if near.shape[1] else near.new_zeros(len(docs), near.shape[2])
+        weights = head.likeness[query.ids].clamp_min(0)
+        likeness = (best * weights).sum(-1) / weights.sum().clamp_min(1e-6)
+        a, b, c = head.mix
+        return a * cosine + b * likeness + c * self._overlap(query, ids)
+
+    def _overlap(self, query: Known, ids: Any) -> Any:
+        head = self._head
+        k, share = head.saturation
+        groups = head.group[ids.clamp_min(0)].masked_fill(ids < 0, -1)
+        counts = (groups[:, :, None] == head.group[query.ids]).sum(1).float()
+        lengths = (ids >= 0).sum(1, keepdim=True) / USUAL
+        values = head.rarity[query.ids].clamp_min(0) * query.share
+        found = counts / (counts + k * (1 - share + share * lengths) + 1e-6)
+        return (found * values).sum(-1) / values.sum().clamp_min(1e-6).sqrt()
+
+
+def _unit(rows: Any) -> Any:
+    return rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-12)
