@@ -64,7 +64,7 @@ class Files:
             return json.loads(found.read_text(encoding="utf-8")) if found else None
 
     def tensors(self, name: str) -> dict[str, Any]:
-        """What a file of weights beside the model's holds, by name."""
+        """What a file of weights holds, by name."""
         found = self._find(name)
         with self._reading():
             if found is None:
@@ -86,22 +86,16 @@ class Files:
                 raise ValueError(f"its files have no fitting weights for {lacking[0]}")
             return model.eval().to(device)
 
-    def tensors(self, prefix: str) -> dict[str, Any]:
-        """The tensors of the weights' file whose names begin so, by the rest of their names."""
-        state = unpacked(self._stored())
+    def part(self, prefix: str) -> dict[str, Any]:
+        """The model's own tensors whose names begin so, by the rest of their names."""
+        state = unpacked(self.tensors(WEIGHTS))
         return {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
-
-    def _stored(self) -> dict[str, Any]:
-        with self._reading():
-            if (found := self._find(WEIGHTS)) is None:
-                raise ValueError(f"there is no {WEIGHTS}")
-            return dict(extra("safetensors.torch", "transformers").load_file(found))
 
     def _unpacked(self, kind: str, spare: Sequence[str]) -> Any:
         """A model of its config, filled with weights that were packed; always in float32."""
         with self._reading():
             model = getattr(self._transformers, kind).from_config(self.config)
-            lacking, _ = model.load_state_dict(unpacked(self._stored()), strict=False)
+            lacking, _ = model.load_state_dict(unpacked(self.tensors(WEIGHTS)), strict=False)
             if lacking := sorted(key for key in lacking if not any(x in key for x in spare)):
                 raise ValueError(f"its files have no fitting weights for {lacking[0]}")
             return model

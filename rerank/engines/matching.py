@@ -58,7 +58,7 @@ class Matcher(Encoder):
         head: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(files, device, dtype, limit, "logit")
-        self._attach(head or files.tensors(f"{HEAD}."))
+        self._attach(head or files.part(f"{HEAD}."))
         names = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
         self._continues = [name.startswith("##") for name in names]
         self._special = frozenset(self.tokenizer.all_special_ids)
