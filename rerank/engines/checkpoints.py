@@ -228,6 +228,10 @@ class Loaded:
         with self._files.quiet():
             self.model.config.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
+        words = Path(folder) / "tokenizer.json"
+        words.write_text(
+            json.dumps(json.loads(words.read_text("utf-8")), ensure_ascii=False), "utf-8"
+        )
         extra("safetensors.torch", "transformers").save_file(
             packed(state), str(Path(folder) / WEIGHTS), {"format": "pt"}
         )
