@@ -154,8 +154,8 @@ def _rated(
     if options.queries:
         training = _training(options.queries, entry, queries)
         anchors = [training.queries[query] for query in training.qrels]
-    start = recipe.dense if options.start == "dense" else recipe.bm25
-    return Found(*by_ratings(dataset, queries, depth, options, start, anchors))
+    tables: dict[str, Any] = {name: recipe.stage(name) for name in options.start}
+    return Found(*by_ratings(dataset, queries, depth, options, tables, anchors))
 
 
 def _given(what: str, dataset: Dataset) -> UsageError:

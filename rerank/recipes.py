@@ -166,7 +166,7 @@ class Recipe(Strict):
     @property
     def retrieved(self) -> tuple[str, ...]:
         """The first stages by name that take part; none where a file brings the candidates."""
-        begun = (self.cur.start,) if self.cur else ()
+        begun = self.cur.start if self.cur else ()
         parts = {"hybrid": self.fusion.of, "feedback": ("dense",), "cur": begun}
         of = parts.get(self.first, ())
         return tuple(name for name in (self.first, *of) if name in RETRIEVED)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -18,10 +18,11 @@ from rerank.datasets import Dataset
 from rerank.errors import EngineError, InputError, extra
 from rerank.rating import Rater
 from rerank.records import Doc, Query, Run
-from rerank.retrieve import RETRIEVERS
+from rerank.retrieve import RETRIEVERS, Retriever
 from rerank.retrieve.cur import with_ridge
+from rerank.retrieve.fusion import fused
 from rerank.retrieve.vectors import Store, encoded
-from rerank.stages import CurOptions
+from rerank.stages import CurOptions, FusionOptions
 
 LOG = logging.getLogger(__name__)
 AT_ONCE = 8  # anchor queries that are rated before their rows are written
@@ -33,24 +34,26 @@ def by_ratings(
     queries: Sequence[Query],
     depth: int,
     options: CurOptions,
-    start: Any,
+    tables: Mapping[str, Any],
     anchors: Sequence[Query] = (),
 ) -> tuple[Run, dict[str, Any]]:
     """A run of the `depth` best, and the record of what it took.
 
-    `start` are the options of the first stage that is asked where to begin; without `anchors`
-    phrases of the documents are taken.
+    `tables` are the options of the first stages that say where to begin; without `anchors` phrases
+    of the documents are taken.
     """
     docs = list(dataset.corpus.values())
     taken = list(anchors or phrases(docs, options.anchor_queries, options.seed))
+    starts = [RETRIEVERS[name](docs, table) for name, table in tables.items()]
     with closing(Rater(options)) as rater:
-        matrix = _matrix(rater, docs, taken[: options.anchor_queries])
+        matrix = matrix_of(rater, docs, taken[: options.anchor_queries])
         once = rater.calls
         known = with_ridge(matrix, options.first_ratings, options.seed)
-        begun = _starts(docs, queries, options, start)
+        begin = Beginning(docs, starts, options.seed)
         numbers = (options.first_ratings, options.budget, options.rounds)
         found = rater.answer(
-            (query, known.search(docs, begun[query.id], *numbers)) for query in queries
+            (query, known.search(docs, order, *numbers, beside))
+            for query, order, beside in map(begin, queries)
         )
         record = {**rater.record(), "anchor_queries": len(matrix), "ratings_once": once}
     run = {query.id: _falling(ranked[:depth]) for query, ranked in found.items()}
@@ -69,7 +72,7 @@ def phrases(docs: Sequence[Doc], count: int, seed: int) -> list[Query]:
     return [query for query in found if query.text]
 
 
-def _matrix(rater: Rater, docs: Sequence[Doc], anchors: Sequence[Query]) -> Any:
+def matrix_of(rater: Rater, docs: Sequence[Doc], anchors: Sequence[Query]) -> Any:
     """A row of ratings for each anchor query; what could not be read is the worst of its row."""
     np = extra("numpy", "eval")
     if len(anchors) < 2:
@@ -102,17 +105,26 @@ class _Rows:
         return extra("numpy", "eval").array(list(rows), "float32")
 
 
-def _starts(
-    docs: Sequence[Doc], queries: Sequence[Query], options: CurOptions, start: Any
-) -> dict[str, list[int]]:
-    """In which order each query's first documents are rated, by their places."""
-    if options.start == "random":
-        draw = random.Random(options.seed)
-        return {query.id: draw.sample(range(len(docs)), len(docs)) for query in queries}
-    places = {doc.id: place for place, doc in enumerate(docs)}
-    retriever = RETRIEVERS[options.start](docs, start)
-    run = retriever.search(queries, options.first_ratings)
-    return {query: [places[doc] for doc in found] for query, found in run.items()}
+class Beginning:
+    """What is known of a query before anything is rated: an order, and what first stages score."""
+
+    def __init__(self, docs: Sequence[Doc], starts: Sequence[Retriever], seed: int) -> None:
+        self._places = {doc.id: place for place, doc in enumerate(docs)}
+        self._starts, self._draw = starts, random.Random(seed)
+
+    def __call__(self, query: Query) -> tuple[Query, list[int], list[Any]]:
+        count = len(self._places)
+        if not self._starts:
+            return query, self._draw.sample(range(count), count), []
+        runs = [start.search([query], count) for start in self._starts]
+        order = fused(runs, FusionOptions())[query.id]
+        return query, [self._places[doc] for doc in order], [self._row(r[query.id]) for r in runs]
+
+    def _row(self, scores: Mapping[str, float]) -> Any:
+        """A score for every document; one that was not found has 0, or less where some have."""
+        row = extra("numpy", "eval").full(len(self._places), min(0.0, *scores.values(), 0.0))
+        row[[self._places[doc] for doc in scores]] = list(scores.values())
+        return row
 
 
 def _falling(ranked: Sequence[Doc]) -> dict[str, float]:

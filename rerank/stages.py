@@ -207,13 +207,14 @@ class CurOptions(RatingOptions):
 
     Once, `anchor_queries` are rated with every document: queries of the split `queries`, else
     phrases drawn from documents. `anchors` (half of the budget) are rated in `rounds`, beginning
-    with what `start` finds, the rest where the best are predicted.
+    with what the first stages of `start` find (with chance where there are none), the rest where
+    the best are predicted; the scores of those first stages take part in the prediction.
     """
 
     budget: int = pydantic.Field(100, ge=2)
     anchors: int | None = pydantic.Field(None, ge=1)
     rounds: int = pydantic.Field(5, ge=1)
-    start: Literal["bm25", "dense", "random"] = "bm25"
+    start: tuple[Literal["bm25", "dense"], ...] = pydantic.Field(("bm25",), strict=False)
     queries: str | None = None
     anchor_queries: int = pydantic.Field(200, ge=2)
     seed: int = 0

@@ -94,6 +94,39 @@ def test_the_same_seed_is_the_same_search():
     assert one == two
 
 
+def test_what_a_first_stage_scores_helps_as_much_as_it_is_right():
+    """Beside the anchor queries: nothing of a query's own part is in their ratings."""
+    anchors, draw = Anchors(ratings(60)), np.random.default_rng(5)
+    found = {"alone": [], "beside": [], "beside chance": []}
+    for truth in ratings(20, seed=9):
+        own = 4 * draw.normal(size=len(DOCS))
+        judge, scores = truth + own, own + 0.5 * draw.normal(size=len(DOCS))
+        start = np.argsort(-scores).tolist()
+        rows = {"alone": (), "beside": (scores,), "beside chance": (draw.normal(size=len(DOCS)),)}
+        for name, beside in rows.items():
+            ranked, _ = judged(anchors.search(DOCS, start, 25, 50, 5, beside), judge)
+            found[name].append(recall(ranked, judge))
+    mean = {name: np.mean(values) for name, values in found.items()}
+    assert mean["beside"] > mean["alone"] + 0.1
+    assert mean["beside chance"] > mean["alone"] - 0.15
+
+
+@pytest.mark.parametrize("rounds", [1, 5])
+def test_two_seeds_find_as_much(rounds):
+    """Which documents are rated first is chance; over queries it makes little difference."""
+    anchors = Anchors(ratings(60, noise=0.3))
+    truths = ratings(40, noise=0.3, seed=11)
+    found = []
+    for seed in (0, 1):
+        start = np.random.default_rng(seed).permutation(len(DOCS)).tolist()
+        lists = [judged(anchors.search(DOCS, start, 30, 60, rounds), truth)[0] for truth in truths]
+        pairs = zip(lists, truths, strict=True)
+        found.append(np.array([recall(ranked, truth) for ranked, truth in pairs]))
+    gain = found[0] - found[1]
+    assert abs(gain.mean()) < 2 * gain.std(ddof=1) / len(gain) ** 0.5 + 0.01
+    assert min(found[0].mean(), found[1].mean()) > 0.8
+
+
 def test_ratings_that_could_not_be_read_explain_nothing_and_come_last():
     [truth] = ratings(1, seed=3)
     truth[[5, 3]] = -np.inf

@@ -5,6 +5,10 @@ documents only, and taken as a mixture of the anchor queries that explains these
 mixture predicts the rest. What it puts highest is rated too, in as many rounds as one likes, and
 everything that was rated and paid for is ranked by its rating.
 
+Beside the anchor queries' ratings may stand what first stages score the documents for this query:
+the mixture takes of each as much as explains the ratings, so it begins as a first stage and ends as
+the judge.
+
 ANNCUR (Yadav et al. 2022, arXiv:2210.12579) with one round of anchors, ADACUR (Yadav et al. 2023,
 arXiv:2305.02996) with several. Their inverse fails where there are as many anchor documents as
 anchor queries; a ridge in 64 bits does not. Ratings must be on an open scale (logits):
@@ -21,6 +25,7 @@ from rerank.questions import Asking, Rate, ask_all
 
 T = TypeVar("T")
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+BESIDE = 5.0  # how long a row beside the anchor queries' is, in their mean length
 HELD_OUT = 20  # anchor queries at most that choose the ridge
 
 
@@ -33,50 +38,72 @@ class Anchors:
 
     def predicted(self, places: Sequence[int], values: Sequence[float]) -> Any:
         """The rating of every document, but for a constant, from those at some places."""
-        np = extra("numpy", "eval")
-        everything = np.asarray(self.ratings, np.float64)
-        seen = everything[:, list(places)]
-        seen = seen - seen.mean(axis=1, keepdims=True)
-        wanted = np.asarray(values, np.float64) - np.mean(values)
-        wide = seen.shape[0] > seen.shape[1]
-        gram = seen.T @ seen if wide else seen @ seen.T
-        gram[np.diag_indices_from(gram)] += self.ridge * (np.trace(gram) / len(gram)) + 1e-12
-        mixture = (
-            seen @ np.linalg.solve(gram, wanted) if wide else np.linalg.solve(gram, seen @ wanted)
-        )
-        return mixture @ everything
+        return _predicted(self._rows(()), places, values, self.ridge)
 
     def search(
-        self, docs: Sequence[T], start: Sequence[int], anchors: int, budget: int, rounds: int = 1
+        self,
+        docs: Sequence[T],
+        start: Sequence[int],
+        anchors: int,
+        budget: int,
+        rounds: int = 1,
+        beside: Sequence[Any] = (),
     ) -> Asking[list[T]]:
         """Every document, best first: those that were rated, and the others as predicted.
 
         `anchors` of the `budget` are rated in `rounds`, the first ones in the order of `start`
-        (of a first stage, or shuffled), then what the mixture so far puts highest.
+        (of a first stage, or shuffled), then what the mixture so far puts highest. Each row
+        `beside` has a score for every document.
         """
         if not 1 <= rounds <= anchors <= budget:
             raise UsageError(
                 f"rounds {rounds} of {anchors} anchors in a budget of {budget}: each must hold the"
                 " one before, and there is at least one round"
             )
+        rows = self._rows(beside)
         known: dict[int, float] = {}
         order = [*dict.fromkeys((*start, *range(len(docs))))]
         for size in [*_shares(anchors, rounds), budget - anchors]:
             chosen = [place for place in order if place not in known][:size]
             ratings = yield from ask_all(Rate(docs[place]) for place in chosen)
             known |= dict(zip(chosen, ratings, strict=True))
-            order = self._order(known, order)
+            order = self._order(rows, known, order)
         rated = sorted(known, key=known.__getitem__, reverse=True)
         return [docs[place] for place in (*rated, *(p for p in order if p not in known))]
 
-    def _order(self, known: dict[int, float], before: list[int]) -> list[int]:
+    def _rows(self, beside: Sequence[Any]) -> Any:
+        """All rows that a mixture is made of; those beside are longer than an anchor query's."""
+        np = extra("numpy", "eval")
+        rows = np.asarray(self.ratings, np.float64)
+        if not len(beside):
+            return rows
+        long = BESIDE * np.linalg.norm(rows - rows.mean(axis=1, keepdims=True), axis=1).mean()
+        added = np.asarray(beside, np.float64)
+        added = added - added.mean(axis=1, keepdims=True)
+        lengths = np.maximum(np.linalg.norm(added, axis=1, keepdims=True), 1e-12)
+        return np.vstack([rows, added * (long / lengths)])
+
+    def _order(self, rows: Any, known: dict[int, float], before: list[int]) -> list[int]:
         """All places by what is predicted; as before where too little can be read."""
         np = extra("numpy", "eval")
         read = {place: rating for place, rating in known.items() if isfinite(rating)}
         if len(read) < 2:
             return before
-        predicted = self.predicted([*read], [*read.values()])
+        predicted = _predicted(rows, [*read], [*read.values()], self.ridge)
         return [int(place) for place in np.argsort(-predicted, kind="stable")]
+
+
+def _predicted(rows: Any, places: Sequence[int], values: Sequence[float], ridge: float) -> Any:
+    """The mixture of rows that explains the values at some places, everywhere."""
+    np = extra("numpy", "eval")
+    seen = rows[:, list(places)]
+    seen = seen - seen.mean(axis=1, keepdims=True)
+    wanted = np.asarray(values, np.float64) - np.mean(values)
+    wide = seen.shape[0] > seen.shape[1]
+    gram = seen.T @ seen if wide else seen @ seen.T
+    gram[np.diag_indices_from(gram)] += ridge * (np.trace(gram) / len(gram)) + 1e-12
+    mixture = seen @ np.linalg.solve(gram, wanted) if wide else np.linalg.solve(gram, seen @ wanted)
+    return mixture @ rows
 
 
 def with_ridge(ratings: Any, anchors: int, seed: int = 0) -> Anchors:

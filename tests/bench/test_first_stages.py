@@ -6,6 +6,7 @@ Embeddings are made once, in minutes, and kept in the cache folder.
 import json
 import subprocess
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -17,12 +18,21 @@ from bench.report import record
 
 from rerank.evaluate import evaluate
 from rerank.evaluate.compare import compare
+from rerank.methods import METHODS
+from rerank.rating import Rater
 from rerank.retrieve import BM25
 from rerank.retrieve.cur import Anchors, with_ridge
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.fusion import fused
 from rerank.retrieve.muvera import of_docs, of_queries, width
-from rerank.stages import DenseOptions, FusionOptions, LuceneOptions, MuveraOptions
+from rerank.searching import Beginning, matrix_of, phrases
+from rerank.stages import (
+    DenseOptions,
+    FusionOptions,
+    LuceneOptions,
+    MuveraOptions,
+    RatingOptions,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -126,9 +136,9 @@ def test_muvera_beside_exact_maxsim():
     record(f"First stage: MUVERA on {SMALL}", rows)
 
 
-def searched(anchors, values, start, count, budget, rounds):
+def searched(anchors, values, start, count, budget, rounds, beside=()):
     """How much of the judge's best 10 a search finds, whose questions `values` answer."""
-    asking = anchors.search(range(len(values)), start, count, budget, rounds)
+    asking = anchors.search(range(len(values)), start, count, budget, rounds, beside)
     try:
         questions = next(asking)
         while True:
@@ -141,58 +151,82 @@ def shuffled(count, seed):
     return np.random.default_rng(seed).permutation(count).tolist()
 
 
-def by_maxsim(dense, queries):
+def by_maxsim(dense, dataset, queries):
     """Ratings of the judged queries, and of phrases."""
     truth, _ = first_stages.ratings(SMALL)
     return np.split(truth, [len(queries)])
 
 
-def by_cosine(dense, queries):
+def by_cosine(dense, dataset, queries):
     """Ratings of the judged queries, and of documents, by one vector a text."""
     vectors = dense.vectors.read()
     anchors = vectors[shuffled(len(vectors), 3)[: first_stages.ANCHORS]]
     return dense.embedded(queries) @ vectors.T, anchors @ vectors.T
 
 
-@pytest.mark.parametrize("rated", [by_maxsim, by_cosine])
-def test_search_with_a_judge_beside_reranking(rated):
+def by_model(options):
+    """Ratings of the judged queries, and of phrases, by a model that rates; kept in the cache."""
+
+    def rated(dense, dataset, queries):
+        docs = list(dataset.corpus.values())
+        with closing(Rater(options)) as rater:
+            anchors = phrases(docs, first_stages.ANCHORS, 0)
+            return matrix_of(rater, docs, queries), matrix_of(rater, docs, anchors)
+
+    return rated
+
+
+def judges(named):
+    found = {"maxsim": by_maxsim, "cosine": by_cosine}
+    for name in named:
+        method, _, model = name.partition("=")
+        if METHODS[method].strategy == "pointwise":
+            found[name] = by_model(RatingOptions(method=method, model=model))
+    return found
+
+
+def test_search_with_a_judge_beside_reranking(pytestconfig):
     dataset, queries = first_stages.loaded(SMALL)
-    vectors = Dense(dataset.corpus.values())
-    judged, others = rated(vectors, queries)
-    places = {doc: place for place, doc in enumerate(dataset.corpus)}
-    anchors = with_ridge(others, 100)
+    dense, words = Dense(dataset.corpus.values()), BM25.of(dataset.corpus.values())
+    begin = Beginning(list(dataset.corpus.values()), [words, dense], 0)
+    begun = [begin(query)[1:] for query in queries]
+    orders = {
+        f"{name} + rerank": [np.argsort(-beside[place]).tolist() for _, beside in begun]
+        for place, name in enumerate(("bm25", "dense"))
+    } | {"rrf + rerank": [order for order, _ in begun]}
+    one, two = ([(shuffled(len(dataset.corpus), seed), ())] * len(queries) for seed in (0, 1))
+    alone = [(order, ()) for order in orders["dense + rerank"]]
+    for judge, rated in judges(pytestconfig.getoption("teacher")).items():
+        judged, others = rated(dense, dataset, queries)
+        anchors = with_ridge(others, 100)
 
-    def ranked(retriever):
-        run = retriever.search(queries, 400)
-        return [[places[doc] for doc in run[query.id]] for query in queries]
+        def found(starts, budget, rounds, judged=judged, anchors=anchors):
+            numbers = (budget // 2, budget, rounds)
+            pairs = zip(judged, starts, strict=True)
+            return mean(searched(anchors, v, start, *numbers, rows) for v, (start, rows) in pairs)
 
-    def mean(starts, budget, rounds):
-        pairs = zip(judged, starts, strict=True)
-        return float(
-            np.mean([searched(anchors, v, s, budget // 2, budget, rounds) for v, s in pairs])
-        )
+        def reranked(lists, budget, judged=judged):
+            pairs = zip(judged, lists, strict=True)
+            return mean(first_stages.share(order[:budget], values) for values, order in pairs)
 
-    def reranked(lists, budget):
-        pairs = zip(judged, lists, strict=True)
-        return float(np.mean([first_stages.share(found[:budget], v) for v, found in pairs]))
+        rows = [
+            {
+                "judge calls": budget,
+                **{name: reranked(lists, budget) for name, lists in orders.items()},
+                "ANNCUR": found(one, budget, 1),
+                "another seed": found(two, budget, 1),
+                "ADACUR": found(one, budget, 5),
+                "ADACUR from dense": found(alone, budget, 5),
+                "with first stages beside": found(begun, budget, 5),
+            }
+            for budget in (50, 100, 200, 400)
+        ]
+        note = f"{SMALL}; {len(others)} anchor queries, ridge {anchors.ridge:g}."
+        record(f"First stage: recall@10 of a judge's own ranking, by {judge}", rows, note)
 
-    dense, words = ranked(vectors), ranked(BM25.of(dataset.corpus.values()))
-    one, two = ([shuffled(len(places), seed)] * len(queries) for seed in (0, 1))
-    rows = [
-        {
-            "judge calls": budget,
-            "dense + rerank": reranked(dense, budget),
-            "bm25 + rerank": reranked(words, budget),
-            "ANNCUR": mean(one, budget, 1),
-            "another seed": mean(two, budget, 1),
-            "ADACUR": mean(one, budget, 5),
-            "ADACUR from dense": mean(dense, budget, 5),
-        }
-        for budget in (50, 100, 200, 400)
-    ]
-    judge = rated.__name__.removeprefix("by_")
-    note = f"{SMALL}; {len(others)} anchor queries, ridge {anchors.ridge:g}."
-    record(f"First stage: recall@10 of a judge's own ranking, by {judge}", rows, note)
+
+def mean(values):
+    return float(np.mean(list(values)))
 
 
 def test_search_with_a_judge_has_no_dip():
@@ -200,12 +234,16 @@ def test_search_with_a_judge_has_no_dip():
     judged, others = np.split(truth, [len(truth) - first_stages.ANCHORS])
     start = shuffled(truth.shape[1], 0)
 
-    def mean(ridge, count):
+    def found(ridge, count):
         kept = Anchors(others[:100], ridge)
-        return float(np.mean([searched(kept, v, start, count, count + 50, 1) for v in judged]))
+        return mean(searched(kept, v, start, count, count + 50, 1) for v in judged)
 
     rows = [
-        {"anchor documents": count, "ridge 0.01": mean(0.01, count), "no ridge": mean(1e-15, count)}
+        {
+            "anchor documents": count,
+            "ridge 0.01": found(0.01, count),
+            "no ridge": found(1e-15, count),
+        }
         for count in (25, 50, 75, 90, 100, 110, 150, 200)
     ]
     record("First stage: 100 anchor queries, recall@10 with 50 calls more", rows)
