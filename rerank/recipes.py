@@ -15,6 +15,7 @@ import pydantic
 from rerank import files
 from rerank.errors import InputError, UsageError
 from rerank.methods import METHODS, Method
+from rerank.options import BudgetOptions, OracleOptions, Sampling
 from rerank.stages import (
     RETRIEVED,
     BM25Options,
@@ -35,56 +36,8 @@ class Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Sampling(Strict):
-    """How text is generated. Temperature 0 unless a recipe says otherwise; then with its seed.
-
-    With `thinks` the model's chat template opens a thought: what comes before its end is no answer.
-    """
-
-    temperature: float = pydantic.Field(0.0, ge=0)
-    seed: int = 0
-    max_tokens: int | None = pydantic.Field(None, ge=1)
-    thinks: bool | None = None
-
-
-class OracleOptions(Strict):
-    """The errors of an oracle: see `judges.Oracle`."""
-
-    noise: float = pydantic.Field(0.0, ge=0)
-    bias: float = 0.0
-    seed: int = 0
-    like: Literal["llama3-70b", "llama3-8b", "flan-t5-large"] | None = None
-
-
-class BudgetOptions(Strict):
-    """What one query may cost: see `scheduler.Budget`."""
-
-    calls: int | None = pydantic.Field(None, ge=1)
-    tokens: int | None = pydantic.Field(None, ge=1)
-    seconds: float | None = pydantic.Field(None, gt=0)
-
-
 OWN = Method("", "", "the recipe's own", "-", "-")
 """The row of a recipe that names no method."""
-
-
-def limits(given: Mapping[str, float]) -> dict[str, Any]:
-    """What a budget given in Python says, checked."""
-    return _said_in_python(BudgetOptions, "budget", given)
-
-
-def sampled(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a `sampling` given in Python says, checked."""
-    return _said_in_python(Sampling, "sampling", given)
-
-
-def _said_in_python(kind: type[Strict], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return dict(kind.model_validate(given))
-    except pydantic.ValidationError as wrong:
-        mistake = wrong.errors()[0]
-        key, known = ".".join(map(str, mistake["loc"])), ", ".join(kind.model_fields)
-        raise UsageError(f"{name} {key}: {mistake['msg']}; it takes: {known}") from None
 
 
 class Recipe(Strict):

@@ -13,8 +13,8 @@ from rerank.engines.opening import ENGINES, choose, refuse_unserved
 from rerank.errors import UsageError
 from rerank.library.automatic import choose_method
 from rerank.methods import METHODS, Method
+from rerank.options import sampled
 from rerank.prompts import Prompt
-from rerank.recipes import sampled
 from rerank.strategies import Strategy
 
 
