@@ -37,7 +37,7 @@ def by_ratings(
     tables: Mapping[str, Any],
     anchors: Sequence[Query] = (),
 ) -> tuple[Run, dict[str, Any]]:
-    """A run of the `depth` best, and the record of what it took.
+    """A run of the `depth` best, and the record of what it takes where nothing is kept yet.
 
     `tables` are the options of the first stages that say where to begin; without `anchors` phrases
     of the documents are taken.
@@ -55,9 +55,14 @@ def by_ratings(
             (query, known.search(docs, order, *numbers, beside))
             for query, order, beside in map(begin, queries)
         )
-        record = {**rater.record(), "anchor_queries": len(matrix), "ratings_once": once}
+        ratings = {"ratings": rater.calls - once, "ratings_once": matrix.size}
     run = {query.id: _falling(ranked[:depth]) for query, ranked in found.items()}
-    return run, {**record, "ridge": known.ridge}
+    return run, {
+        "rater": rater.name,
+        "anchor_queries": len(matrix),
+        **ratings,
+        "ridge": known.ridge,
+    }
 
 
 def phrases(docs: Sequence[Doc], count: int, seed: int) -> list[Query]:
