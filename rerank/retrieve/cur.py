@@ -17,6 +17,7 @@ probabilities near 0 and 1 are no mixture of each other.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -29,16 +30,31 @@ BESIDE = 5.0  # how long a row beside the anchor queries' is, in their mean leng
 HELD_OUT = 20  # anchor queries at most that choose the ridge
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Anchors:
     """Ratings of every document (columns) for every anchor query (rows)."""
 
     ratings: Any
     ridge: float = 1e-2
 
-    def predicted(self, places: Sequence[int], values: Sequence[float]) -> Any:
-        """The rating of every document, but for a constant, from those at some places."""
-        return _predicted(self._rows(()), places, values, self.ridge)
+    def predicted(self, places: Sequence[int], values: Sequence[float], beside: Any = None) -> Any:
+        """The rating of every document, but for a constant, from those at some places.
+
+        The mixture is of the anchor queries' rows and of those `beside`.
+        """
+        np = extra("numpy", "eval")
+        blocks = [self._rows] if beside is None else [self._rows, beside]
+        seen = np.vstack([block[:, list(places)] for block in blocks])
+        seen = seen - seen.mean(axis=1, keepdims=True)
+        wanted = np.asarray(values, np.float64) - np.mean(values)
+        wide = seen.shape[0] > seen.shape[1]
+        gram = seen.T @ seen if wide else seen @ seen.T
+        gram[np.diag_indices_from(gram)] += self.ridge * (np.trace(gram) / len(gram)) + 1e-12
+        mixture = (
+            seen @ np.linalg.solve(gram, wanted) if wide else np.linalg.solve(gram, seen @ wanted)
+        )
+        shares = np.split(mixture, [len(self._rows)])[: len(blocks)]
+        return sum(share @ block for share, block in zip(shares, blocks, strict=True))
 
     def search(
         self,
@@ -60,50 +76,44 @@ class Anchors:
                 f"rounds {rounds} of {anchors} anchors in a budget of {budget}: each must hold the"
                 " one before, and there is at least one round"
             )
-        rows = self._rows(beside)
+        scaled = self._scaled(beside)
         known: dict[int, float] = {}
         order = [*dict.fromkeys((*start, *range(len(docs))))]
         for size in [*_shares(anchors, rounds), budget - anchors]:
             chosen = [place for place in order if place not in known][:size]
             ratings = yield from ask_all(Rate(docs[place]) for place in chosen)
             known |= dict(zip(chosen, ratings, strict=True))
-            order = self._order(rows, known, order)
+            order = self._order(known, order, scaled)
         rated = sorted(known, key=known.__getitem__, reverse=True)
         return [docs[place] for place in (*rated, *(p for p in order if p not in known))]
 
-    def _rows(self, beside: Sequence[Any]) -> Any:
-        """All rows that a mixture is made of; those beside are longer than an anchor query's."""
-        np = extra("numpy", "eval")
-        rows = np.asarray(self.ratings, np.float64)
-        if not len(beside):
-            return rows
-        long = BESIDE * np.linalg.norm(rows - rows.mean(axis=1, keepdims=True), axis=1).mean()
-        added = np.asarray(beside, np.float64)
-        added = added - added.mean(axis=1, keepdims=True)
-        lengths = np.maximum(np.linalg.norm(added, axis=1, keepdims=True), 1e-12)
-        return np.vstack([rows, added * (long / lengths)])
+    @cached_property
+    def _rows(self) -> Any:
+        return extra("numpy", "eval").asarray(self.ratings, "float64")
 
-    def _order(self, rows: Any, known: dict[int, float], before: list[int]) -> list[int]:
+    @cached_property
+    def _long(self) -> float:
+        """How long a row is that stands beside the anchor queries'."""
+        np = extra("numpy", "eval")
+        centred = self._rows - self._rows.mean(axis=1, keepdims=True)
+        return BESIDE * float(np.linalg.norm(centred, axis=1).mean())
+
+    def _scaled(self, beside: Sequence[Any]) -> Any:
+        np = extra("numpy", "eval")
+        if not len(beside):
+            return None
+        rows = np.asarray(beside, np.float64)
+        rows = rows - rows.mean(axis=1, keepdims=True)
+        return rows * (self._long / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+
+    def _order(self, known: dict[int, float], before: list[int], beside: Any) -> list[int]:
         """All places by what is predicted; as before where too little can be read."""
         np = extra("numpy", "eval")
         read = {place: rating for place, rating in known.items() if isfinite(rating)}
         if len(read) < 2:
             return before
-        predicted = _predicted(rows, [*read], [*read.values()], self.ridge)
+        predicted = self.predicted([*read], [*read.values()], beside)
         return [int(place) for place in np.argsort(-predicted, kind="stable")]
-
-
-def _predicted(rows: Any, places: Sequence[int], values: Sequence[float], ridge: float) -> Any:
-    """The mixture of rows that explains the values at some places, everywhere."""
-    np = extra("numpy", "eval")
-    seen = rows[:, list(places)]
-    seen = seen - seen.mean(axis=1, keepdims=True)
-    wanted = np.asarray(values, np.float64) - np.mean(values)
-    wide = seen.shape[0] > seen.shape[1]
-    gram = seen.T @ seen if wide else seen @ seen.T
-    gram[np.diag_indices_from(gram)] += ridge * (np.trace(gram) / len(gram)) + 1e-12
-    mixture = seen @ np.linalg.solve(gram, wanted) if wide else np.linalg.solve(gram, seen @ wanted)
-    return mixture @ rows
 
 
 def with_ridge(ratings: Any, anchors: int, seed: int = 0) -> Anchors:
