@@ -24,6 +24,7 @@ from rerank.commands.run import run
 from rerank.commands.serve import serve
 from rerank.commands.train import train
 from rerank.commands.verify import verify
+from rerank.commands.wire import wire
 from rerank.errors import DONE_WITH_FAILURES, InputError, RerankError, UsageError
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ app.command()(calibrate)
 app.command()(bench)
 app.command()(train)
 app.command()(pseudo)
+app.command()(wire)
 app.command()(serve)
 
 

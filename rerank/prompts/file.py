@@ -41,6 +41,7 @@ class PromptFile(Strict):
     reads: str
     labels: Literal["numbers", "letters"] | list[str] = []
     before_label: str = ""
+    after_label: str = ""
     instruction: str = ""
     system: str = ""
     user: str = ""

@@ -253,5 +253,6 @@ class Prompt:
         return Text(limit, stop, self.temperature, seed)
 
     def _scores(self, labels: tuple[str, ...]) -> Want:
-        spelled = tuple(self.file.before_label + label for label in labels)
+        file = self.file
+        spelled = tuple(f"{file.before_label}{label}{file.after_label}" for label in labels)
         return Logits(spelled) if self.reader.wants is Logits else Labels(spelled)
