@@ -8,6 +8,7 @@ import pytest
 import small
 import tiny
 from test_scorer import bert, wordpiece
+from test_transformers import encoder_decoder
 from typer.testing import CliRunner
 
 from rerank import Reranker
@@ -18,8 +19,9 @@ from rerank.train import read_training, train
 from rerank.train.data import examples, grades, shown
 from rerank.train.losses import loss_of
 from rerank.train.objectives import ndcg
+from rerank.train.opening import open_student
 from rerank.train.recipes import DataOptions
-from rerank.train.students import Output, open_student
+from rerank.train.students import Output
 
 SCORED = ("ranknet", "listnet", "lambdarank", "pairwise", "pointwise", "margin-mse")
 TOPICS = ("the sea is blue", "a dry hill", "cats sleep", "dogs bark")
@@ -188,6 +190,82 @@ def test_twenty_steps_lower_each_objective_of_a_decoder(
     assert shuffled == prompt.startswith("listwise")
 
 
+@pytest.fixture(scope="module")
+def t5(tmp_path_factory):
+    import torch
+
+    torch.set_num_threads(1)
+    return encoder_decoder(tmp_path_factory.mktemp("t5"))[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("objective", "prompt"), [("pointwise", "pointwise/monot5"), ("duo", "pairwise/duot5")]
+)
+def test_twenty_steps_lower_each_objective_of_a_model_with_an_encoder(
+    objective, prompt, t5, tmp_path
+):
+    train(recipe(tmp_path, t5, objective, prompt), tmp_path / "out")
+    assert falls(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_decoder_learns_which_of_two_is_better(decoder, tmp_path):
+    train(recipe(tmp_path, decoder, "duo", "pairwise/prp-labels"), tmp_path / "out")
+    assert falls(tmp_path / "out")
+
+
+def second_is_best(folder):
+    """A recipe for GRPO whose queries say nothing: what is to be learnt is to pick the second."""
+    changes = {
+        "reward": '"label"',
+        "draws": 8,
+        "rate": 0.001,
+        "data.shuffle": "false",
+        "keep": '"last"',
+    }
+    wanted = recipe(folder, "boxed-decoder", "grpo", "setwise/boxed-written", **changes)
+    path = folder / "candidates.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["query"]["text"] = f"question {number}"
+        for place, candidate in enumerate(row["candidates"]):
+            candidate["label"] = int(place == 1)
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return wanted
+
+
+def earned(wanted, model):
+    """The mean reward of eight replies to each query that is trained on."""
+    import torch
+
+    torch.manual_seed(5)
+    student = open_student(wanted.model_copy(update={"model": str(model)}))
+    with student.loaded.computing():
+        found = [student.outputs([e])[0].rewards for e in examples(wanted.data).training]
+    return float(torch.cat(found).mean())
+
+
+@pytest.mark.slow
+def test_twenty_steps_raise_what_replies_earn(tmp_path):
+    wanted = second_is_best(tmp_path)
+    train(wanted, tmp_path / "out")
+    assert earned(wanted, tmp_path / "out") > earned(wanted, "boxed-decoder") + 0.1
+
+
+@pytest.mark.slow
+def test_adapters_learn_alone_and_are_merged_into_a_model_like_any_other(encoder, tmp_path):
+    wanted = recipe(tmp_path, encoder, "pairwise", **{"lora.rank": 4, "rate": 0.01})
+    train(wanted, tmp_path / "out")
+    assert falls(tmp_path / "out")
+    assert not [*(tmp_path / "out").glob("adapter*")]
+    student = open_student(wanted)
+    learning = [name for name, w in student.loaded.model.named_parameters() if w.requires_grad]
+    assert learning and all("lora_" in name or "classifier" in name for name in learning)
+    with Reranker(str(tmp_path / "out")) as reranker:
+        assert len(reranker.rerank("which one is about dogs bark", list(TOPICS))) == len(TOPICS)
+
+
 class Killed(Exception):
     pass
 
@@ -198,13 +276,25 @@ def killed_after(limit, name, done, whole):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", ["ranknet", "policy-gradient"])
+@pytest.mark.parametrize(
+    ("objective", "changes"),
+    [
+        ("ranknet", {}),
+        ("policy-gradient", {}),
+        ("pairwise", {"lora.rank": 4, "lora.dropout": 0.1}),
+        ("grpo", {}),
+    ],
+    ids=["ranknet", "policy-gradient", "lora", "grpo"],
+)
 def test_a_killed_training_resumes_to_the_weights_that_it_would_have_had(
-    objective, dropping, tmp_path
+    objective, changes, dropping, tmp_path
 ):
     from safetensors.torch import load_file
 
-    wanted = recipe(tmp_path, dropping, objective)
+    if objective == "grpo":
+        wanted = second_is_best(tmp_path)
+    else:
+        wanted = recipe(tmp_path, dropping, objective, **changes)
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     train(wanted, whole)
     with pytest.raises(Killed):

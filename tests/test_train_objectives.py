@@ -164,6 +164,14 @@ def test_a_curriculum_begins_with_what_is_easy_and_ends_with_all_alike(torch):
     assert objectives.curriculum(easy, 3).tolist() == pytest.approx([1, 1, 1], abs=1e-6)
 
 
+def test_a_duel_is_won_by_the_document_that_the_teacher_puts_first(torch):
+    """Targets 2, 1 and 1: the first is above both others; odds 1, -1 shown first, 2, 0 second."""
+    odds = torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.0, 9.0], [0.0, 9.0, 0.0]])
+    found = objectives.duo(odds, torch.tensor([2.0, 1.0, 1.0]))
+    close(found, (softplus(-1) + softplus(1) + softplus(2) + softplus(0)) / 4)
+    close(objectives.duo(odds, torch.ones(3)), 0)
+
+
 @pytest.fixture
 def written(torch):
     """Three tokens out of two, with probabilities 1/2, 3/4 and 1/4."""
@@ -236,6 +244,28 @@ def test_the_advantage_of_a_reply_is_among_its_group(torch):
         [0.75 / deviation, *[-0.25 / deviation] * 3], abs=1e-6
     )
     assert found[1].tolist() == [0, 0, 0, 0]
+
+
+def test_a_reply_that_earned_more_grows_likelier_within_the_clip(torch):
+    """Ratios 2 and 1 / 2: above 0 the first is cut to 1.2, below 0 the second to 0.8."""
+    before = torch.zeros(2)
+    now = torch.tensor([log(2), -log(2)])
+    close(writing.clipped(now, before, torch.tensor(1.0)), -(1.2 + 0.5) / 2)
+    close(writing.clipped(now, before, torch.tensor(-1.0)), (2 + 0.8) / 2)
+
+
+def test_grpo_moves_each_token_by_its_replys_advantage(written, torch):
+    """Two replies of one token, of probabilities 3/4 and 1/4 at logits (log 3, 0); one is right."""
+    logits = [row.clone().requires_grad_() for row in written[0][1:].split(1)]
+    rewards = torch.tensor([1.0, 0.0])
+    loss = writing.grpo(logits, [torch.tensor([0]), torch.tensor([1])], rewards)
+    close(loss, 0)
+    loss.backward()
+    advantage = 0.5 / (sqrt(0.5) + 1e-4)
+    assert logits[0].grad[0].tolist() == pytest.approx([-advantage / 8, advantage / 8], abs=1e-6)
+    assert logits[1].grad[0].tolist() == pytest.approx(
+        [-advantage * 3 / 8, advantage * 3 / 8], abs=1e-6
+    )
 
 
 def test_no_score_however_large_overflows(torch):

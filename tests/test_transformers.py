@@ -310,12 +310,15 @@ def test_absolute_positions_hold_when_rows_of_a_batch_end_at_different_times(tmp
 
 @pytest.fixture(scope="module")
 def t5(tmp_path_factory):
+    return encoder_decoder(tmp_path_factory.mktemp("t5"))
+
+
+def encoder_decoder(folder):
     """A tiny encoder-decoder whose tokenizer ends what it reads with "</s>", as T5's does."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-    folder = tmp_path_factory.mktemp("t5")
     words = [
         "Query:",
         "Document:",

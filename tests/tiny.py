@@ -103,7 +103,8 @@ def _tokenizer(brackets_merge: bool, context: int):
 def _words() -> list[str]:
     """Prompts' own words, and every label after a bracket, a space and a line's start."""
     root = Path(__file__).resolve().parents[1] / "prompts"
-    texts = [path.read_text() for path in sorted(root.rglob("*.toml"))]
+    worded = [path for path in sorted(root.rglob("*.toml")) if "boxed" not in path.name]
+    texts = [path.read_text() for path in worded]
     words = [*ascii_uppercase, "Yes", "No", "yes", "no", "true", "false", *map(str, range(10))]
     words += ["None", "Low", "Medium", "High"]
     return texts + [f"{before}{word}" for word in words for before in ("", " ", "[", "\n")] * 50

@@ -23,8 +23,9 @@ from rerank.errors import EngineError, InputError
 from rerank.evaluate import evaluate
 from rerank.train.data import Example, Examples, checks, examples, grades, head, shown
 from rerank.train.losses import loss_of
+from rerank.train.opening import open_student
 from rerank.train.recipes import TrainRecipe
-from rerank.train.students import Output, Student, open_student
+from rerank.train.students import Output, Student
 from rerank.train.weights import Best, better, decisive, learning
 
 LOG = logging.getLogger(__name__)

@@ -23,6 +23,10 @@ def loss_of(recipe: TrainRecipe, output: Output, targets: Any, first: Any, step:
     if name == "policy-gradient":
         rankings = objectives.drawn(scores, recipe.draws)
         return objectives.policy_gradient(scores, targets, rankings)
+    if name == "grpo":
+        return writing.grpo(output.logits, output.ids, output.rewards)
+    if name == "duo":
+        return objectives.duo(output.pairs, targets)
     if recipe.curriculum:
         weights = _curriculum(recipe, targets, first, step)
         weighted = objectives.pairwise if name == "pairwise" else objectives.pointwise

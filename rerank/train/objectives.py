@@ -69,6 +69,18 @@ def lambdarank(scores: Tensor, targets: Tensor, depth: int | None = None) -> Ten
     return (_softplus(scores[None, :] - scores[:, None]) * swapped * above).sum()
 
 
+def duo(odds: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of "the first is better", asked of every two documents in both orders.
+
+    `odds` are rows of the document shown first, its label's logit above the other's. duoT5: Pradeep
+    et al. 2021, arXiv:2101.05667, with the softmax over the two labels that are read. The mean
+    over i above j of (log(1 + exp(-odds_ij)) + log(1 + exp(odds_ji))) / 2.
+    """
+    above = targets[:, None] > targets[None, :]
+    losses = _softplus(-odds) + _softplus(odds.T)
+    return (losses * above).sum() / (2 * above.sum()).clamp_min(1)
+
+
 def pointwise(scores: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
     """The mean binary cross-entropy: a document with a target above 0 is relevant.
 

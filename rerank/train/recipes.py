@@ -21,6 +21,9 @@ WRITTEN = ("language", "full-ranking", "first")
 SCORING = ("score", "label-odds", "label-logit", "label-order", "label-weights")
 """The readers of prompts whose reply is numbers that gradients can flow through."""
 
+OWN = {"duo": "label-preference", "grpo": "picked-label"}
+"""The objectives with a kind of prompt of their own, and what reads it."""
+
 
 class DataOptions(Strict):
     """Whose candidates, and who teaches.
@@ -53,15 +56,26 @@ class CurriculumOptions(Strict):
     steps: int = pydantic.Field(ge=1)
 
 
+class LoraOptions(Strict):
+    """Adapters of this `rank` for the linear `layers` of these names, or for all of them."""
+
+    rank: int = pydantic.Field(16, ge=1)
+    alpha: float = pydantic.Field(32, gt=0)
+    dropout: float = pydantic.Field(0.0, ge=0, lt=1)
+    layers: tuple[str, ...] = pydantic.Field((), strict=False)
+
+
 class TrainRecipe(Strict):
     """How to make a reranker: the model to start from, the objective, the data, the steps.
 
     `prompt` says what the model is: `pointwise/score` a cross-encoder (any encoder or decoder gets
     a head), else a language model that is asked so. `beside` and `weight` are FIRST's ranking loss
-    and how much it counts; `temperature` is ListNet's, `draws` are the policy gradient's. A step
-    takes `batch` queries, `at_once` of them in one forward pass; the rate rises over the share
-    `warmup` of the steps and falls as a cosine to 0. `dtype` is what forward passes compute in;
-    weights are float32.
+    and how much it counts; `temperature` is ListNet's, `draws` the policy gradient's and GRPO's.
+    GRPO's replies have at most `max_tokens`; its `reward` is for a thought and then the best label
+    as the answer, or for that label however it is said. With `lora` only low-rank adapters learn,
+    and are merged at the end. A step takes `batch` queries, `at_once` of them in one forward pass;
+    the rate rises over the share `warmup` of the steps and falls as a cosine to 0. `dtype` is what
+    forward passes compute in; weights are float32.
     """
 
     model: str
@@ -69,12 +83,15 @@ class TrainRecipe(Strict):
     prompt: str = "pointwise/score"
     objective: Literal[
         "language", "full-ranking", "first", "ranknet", "listnet", "lambdarank", "pairwise",
-        "pointwise", "margin-mse", "policy-gradient",
+        "pointwise", "margin-mse", "policy-gradient", "duo", "grpo",
     ]  # fmt: skip
     beside: Literal["ranknet", "listnet", "lambdarank"] = "ranknet"
     weight: float | None = pydantic.Field(None, ge=0)
     temperature: float = pydantic.Field(1.0, gt=0)
     draws: int = pydantic.Field(16, ge=2)
+    reward: Literal["thought", "label"] = "thought"
+    max_tokens: int | None = pydantic.Field(None, ge=1)
+    lora: LoraOptions | None = None
     data: DataOptions
     curriculum: CurriculumOptions | None = None
     steps: int = pydantic.Field(1000, ge=1)
@@ -129,6 +146,9 @@ def _mistake(recipe: TrainRecipe) -> str:
 def misfit(recipe: TrainRecipe, prompt: Prompt) -> str:
     """Why a prompt cannot be trained with an objective; empty if it can."""
     objective, reads = recipe.objective, prompt.file.reads
+    if own := OWN.get(objective):
+        fits = reads == own and not prompt.file.until
+        return "" if fits else f"objective {objective} needs a prompt with reader {own}"
     if prompt.file.until or reads not in (*SCORING, "permutation"):
         return f"prompt {recipe.prompt} (reader {reads}) cannot be trained"
     if objective == "first" and reads != "label-order":

@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 
 from rerank.datasets import read_candidates
 from rerank.engines.checkpoints import Files
-from rerank.engines.decoders import Decoder, LanguageModel, language_model
+from rerank.engines.decoders import LanguageModel, language_model
 from rerank.engines.decoders import Prompt as Read
 from rerank.engines.encoders import CrossEncoder
 from rerank.engines.matching import HEAD, Matcher
 from rerank.engines.spelling import Spelling
 from rerank.engines.tokens import Tokens
 from rerank.errors import InputError, UsageError
-from rerank.prompts import Prompt, question_over, read_prompt
-from rerank.questions import Order, Rate
+from rerank.prompts import Prompt, question_over
+from rerank.questions import Order
 from rerank.records import Query
+from rerank.train.adapters import merge
 from rerank.train.data import Example
 from rerank.train.recipes import WRITTEN, TrainRecipe
 from rerank.train.wiring import matching_head
@@ -31,12 +32,18 @@ from rerank.wants import Likelihood, Pair, Reply, Request
 
 class Output(NamedTuple):
     """What a model says of one example: a score for each document, and of each token to write
-    what it says before it (`logits`), which it is (`ids`) and whose identifier (`ranks`)."""
+    what it says before it (`logits`), which it is (`ids`) and whose identifier (`ranks`).
+
+    `pairs`: how far each row's document is above each column's. With `rewards`, one for each reply
+    that was tried, `logits` and `ids` are lists of as many.
+    """
 
     scores: Any = None
     logits: Any = None
     ids: Any = None
     ranks: Any = None
+    pairs: Any = None
+    rewards: Any = None
 
 
 class Student:
@@ -64,6 +71,8 @@ class Student:
 
     def save(self, folder: str) -> None:
         """Write what `Reranker` and the other recipes load: config, weights, tokenizer."""
+        if self.recipe.lora:
+            merge(self.loaded)
         if self.recipe.packed:
             self.loaded.save_packed(folder, self.limit)
         else:
@@ -112,16 +121,15 @@ def _passages(recipe: TrainRecipe) -> list[str]:
 
 
 class WritingStudent(Student):
-    """A decoder that is asked with a prompt; what it would say next is its score."""
+    """A language model that is asked with a prompt; what it would say next is its score."""
 
-    loaded: Decoder
+    loaded: LanguageModel
 
     def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
         model = language_model(recipe.model, recipe.device, "float32", recipe.revision)
-        if not isinstance(model, Decoder):
-            raise UsageError(f"{recipe.model} has an encoder and a decoder; only decoders train")
         model.shares = False  # a start that is read once has no gradient from every row
-        self.loaded, self._spelling = model, Spelling(model.tokenizer, None, False)
+        self.loaded = model
+        self._spelling = Spelling(model.tokenizer, None, model.two_sided)
         super().__init__(recipe, prompt.fitted(self._spelling.special, self._spelling.cut))
 
     @property
@@ -139,24 +147,36 @@ class WritingStudent(Student):
         return read
 
 
-class RatingStudent(WritingStudent):
+class AskedStudent(WritingStudent):
+    """Questions with fixed labels: the logit of the one, or of the first above the second."""
+
+    def _odds(self, asked: Sequence[tuple[Query, Sequence[Any]]]) -> Any:
+        """For each query with its documents, in one forward pass."""
+        spelt = [self._spelling.spell(self._request(query, docs)) for query, docs in asked]
+        pairs = zip(asked, spelt, strict=True)
+        reads = [self._fitting(query, read, 1) for (query, _), (read, _) in pairs]
+        logits = next(self.loaded.follow(reads))
+        rows = zip(logits, spelt, strict=True)
+        return self.loaded.torch.stack([_above(row, ids) for row, (_, ids) in rows])
+
+
+class RatingStudent(AskedStudent):
     """One document at a time: the logit of a label, or of Yes above that of No."""
 
     def outputs(self, examples: Sequence[Example]) -> list[Output]:
-        asked = [(e.query, self._request(e.query, [doc])) for e in examples for doc in e.docs]
-        spelt = [(query, *self._spelling.spell(request)) for query, request in asked]
-        reads = [self._fitting(query, read, 1) for query, read, _ in spelt]
-        logits = next(self.loaded.follow(reads))
-        scores = self.loaded.torch.stack(
-            [_above(row, ids) for row, (_, _, ids) in zip(logits, spelt, strict=True)]
-        )
-        return [Output(found) for found in scores.split([len(e.docs) for e in examples])]
+        odds = self._odds([(e.query, [doc]) for e in examples for doc in e.docs])
+        return [Output(found) for found in odds.split([len(e.docs) for e in examples])]
 
 
 class ListStudent(WritingStudent):
     """All documents at once: the logit of each one's label, or the whole ranking written."""
 
     lists = True
+
+    def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
+        super().__init__(recipe, prompt)
+        if self.loaded.two_sided:
+            raise UsageError(f"{recipe.model} has an encoder; a model that writes lists has none")
 
     @property
     def _labelled(self) -> bool:
@@ -240,12 +260,3 @@ class ListStudent(WritingStudent):
 def _above(row: Any, labels: Sequence[int]) -> Any:
     """The first label's logit, above the second's if there are two."""
     return row[labels[0]] if len(labels) == 1 else row[labels[0]] - row[labels[1]]
-
-
-def open_student(recipe: TrainRecipe) -> Student:
-    """Load the model that a recipe starts from, as its prompt says what it is."""
-    prompt = read_prompt(recipe.prompt)
-    Files(recipe.model, recipe.revision).torch.manual_seed(recipe.seed)  # a new head is of chance
-    if prompt.reader.wants is Pair:
-        return PairStudent(recipe, prompt)
-    return RatingStudent(recipe, prompt) if prompt.asks is Rate else ListStudent(recipe, prompt)

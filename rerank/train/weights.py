@@ -12,6 +12,9 @@ from rerank.train.recipes import TrainRecipe
 HEADS = ("match.", "classifier.", "score.", "head.")
 """What a head's weights are called; they may learn at a rate of their own."""
 
+ADAPTED = "base_model.model."
+"""What peft puts before the name of every weight."""
+
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.")
 
 
@@ -30,10 +33,11 @@ def learning(model: Any, recipe: TrainRecipe) -> list[dict[str, Any]]:
     The recipe's `frozen` lowest layers and the embeddings below them are told to stay.
     """
     groups: dict[tuple[bool, bool], list[Any]] = {}
-    for name, weights in model.named_parameters():
+    for full, weights in model.named_parameters():
+        name = full.removeprefix(ADAPTED)
         if recipe.frozen and _stays(name, recipe.frozen):
             weights.requires_grad_(False)
-        else:
+        elif weights.requires_grad:
             key = name.startswith(HEADS), weights.ndim > 1
             groups.setdefault(key, []).append(weights)
     times = (recipe.head_rate or recipe.rate) / recipe.rate

@@ -97,3 +97,28 @@ def group_advantage(rewards: Tensor, smallest: float = 1e-4) -> Tensor:
     """
     centred = rewards - rewards.mean(-1, keepdim=True)
     return centred / (rewards.std(-1, keepdim=True) + smallest)
+
+
+def grpo(logits: Sequence[Tensor], ids: Sequence[Tensor], rewards: Tensor) -> Tensor:
+    """The mean over replies of GRPO's objective, negated: replies above their group grow likelier.
+
+    Rank-R1: Zhuang et al. 2025, arXiv:2503.06034, with GRPO as in `group_advantage`. Replies are
+    drawn from the weights that learn from them, once.
+    """
+    advantages = group_advantage(rewards)
+    losses = [
+        clipped(-surprises(row, reply), -surprises(row, reply).detach(), advantage)
+        for row, reply, advantage in zip(logits, ids, advantages, strict=True)
+    ]
+    return sum(losses[1:], losses[0]) / len(losses)
+
+
+def clipped(now: Tensor, before: Tensor, advantage: Tensor, width: float = 0.2) -> Tensor:
+    """The mean over a reply's tokens of -min(r A, clip(r, 1 - width, 1 + width) A).
+
+    `now` and `before` are log-probabilities of its tokens, r is the ratio of the probabilities.
+    Schulman et al. 2017, arXiv:1707.06347, with one advantage for a whole reply.
+    """
+    ratio = (now - before).exp()
+    bounded = ratio.clamp(1 - width, 1 + width)
+    return -(ratio * advantage).minimum(bounded * advantage).mean()
