@@ -23,7 +23,6 @@ from rerank.stages import FeedbackOptions, FusionOptions, RatingOptions
 
 pytestmark = pytest.mark.slow
 MEASURE, POOL = "recall@100", 100
-MAXSIM = RatingOptions(model="all-MiniLM-L6-v2", engine_options={"similarity": "maxsim"})
 
 
 def by_fusion(dataset, pools):
@@ -67,7 +66,7 @@ def by_judgments(dataset, pools):
 
 def teachers(named):
     """Each teacher's name, where its scores are from, and whether only its order counts."""
-    found = {"BM25 + MiniLM": (by_fusion, False), "MiniLM's MaxSim": (by_rating(MAXSIM), False)}
+    found = {"BM25 + MiniLM": (by_fusion, False)}
     for name in named:
         method, _, model = name.partition("=")
         if METHODS[method].strategy == "pointwise":
