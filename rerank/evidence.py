@@ -132,7 +132,7 @@ def qrels_sha256(qrels: Qrels) -> str:
 
 def candidates_sha256(candidates: Mapping[Query, Sequence[Doc]]) -> str:
     """Of the queries by id, each with its words and its candidates with theirs, best first."""
-    lines = (json.dumps([*query, *docs]) for query, docs in sorted(candidates.items()))
+    lines = (json.dumps([q.id, q.text, *docs]) for q, docs in sorted(candidates.items()))
     return _sha256(f"{line}\n" for line in lines)
 
 

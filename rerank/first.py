@@ -170,9 +170,9 @@ def _training(split: str, entry: Entry, queries: Sequence[Query]) -> Dataset:
     training = datasets.load_entry(
         entry.model_copy(update={"split": split, "queries": None, "qrels": ""})
     )
-    tested = {part for query in queries for part in query}
+    tested = {part for query in queries for part in (query.id, query.text)}
     asked = [training.queries[query] for query in training.qrels]
-    if both := [query for query in asked if tested & set(query)]:
+    if both := [query for query in asked if tested & {query.id, query.text}]:
         raise InputError(
             f"{entry.label}: {len(both)} of {len(asked)} queries of split {split} are"
             f" ranked too, the first is {both[0].id!r}; what is fitted learns from other queries"
