@@ -53,8 +53,15 @@ def check(recipe: Recipe) -> Suite:
 
 
 def plan(recipe: Recipe) -> dict[str, Cost]:
-    """What each dataset of a recipe will cost; loads the data and no model."""
-    return {task.name: expected(recipe, task) for task in load_tasks(recipe, check(recipe))}
+    """What each dataset of a recipe will cost; loads the data and no model.
+
+    Where a model takes part in the first stage, BM25's candidates stand in for those it would find.
+    """
+    suite, plain = check(recipe), recipe
+    if recipe.expansion or {"dense", "feedback", "cur"} & {*recipe.retrieved}:
+        LOG.info("BM25 stands in for first = %r, which asks a model", recipe.first)
+        plain = recipe.model_copy(update={"first": "bm25", "expansion": None})
+    return {task.name: expected(recipe, task) for task in load_tasks(plain, suite)}
 
 
 def run(

@@ -11,7 +11,7 @@ from fakes import ScriptedEngine
 
 from rerank.engines import cached
 from rerank.errors import EngineError, InputError, UsageError
-from rerank.pipeline import run
+from rerank.pipeline import plan, run
 from rerank.rating import Rater
 from rerank.recipes import Recipe, read_recipe
 from rerank.records import Doc
@@ -115,6 +115,17 @@ def test_a_corpus_is_searched_with_a_model_at_so_many_ratings_a_query(replying):
     for query, docs in task.candidates.items():
         ratings = [bag(query.text) @ bag(doc.text) for doc in docs]
         assert len(docs) == 30 and ratings == sorted(ratings, reverse=True)
+
+
+def test_a_dry_run_asks_no_model_for_the_first_stage_either(replying):
+    opened = replying(alike)
+    stages = {"feedback": {"feedback": FeedbackOptions(scorer=RatingOptions(**MODEL))}}
+    stages["cur"] = {"cur": CurOptions(**MODEL)}
+    for first, keys in stages.items():
+        made = recipe(first=first, **keys, **{**MODEL, "method": "scorer", "depth": 7})
+        [cost] = plan(made).values()
+        assert cost.calls == QUERIES * 7
+    assert not opened
 
 
 def test_what_was_rated_is_not_asked_again(replying):
