@@ -116,9 +116,11 @@ def recipe_sha256(recipe: Recipe) -> str:
 
 
 def prompt_sha256(recipe: Recipe) -> str | None:
-    """Of a prompt's file as this recipe words it; None where nothing is worded."""
+    """Of a prompt's keys that are not as they are by default, as this recipe words it; None where
+    nothing is worded."""
     _, prompt = strategy_of(recipe.row)
-    return _sha256([prompt.file.model_dump_json()]) if prompt else None
+    said = prompt.file.model_dump(mode="json", exclude_defaults=True) if prompt else None
+    return _sha256([json.dumps(said, sort_keys=True)]) if said else None
 
 
 def qrels_sha256(qrels: Qrels) -> str:
