@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from serving import Client
 
 from rerank import Reranker
+from rerank.passages import first_words
 from rerank.server.answers import Refusal, Scores, TEIRefusal
 from rerank.server.app import RERANK, SCORE, Service, application
 from rerank.server.dialects import DIALECTS
@@ -58,7 +59,9 @@ def length(request):
 def app():
     """A server of the real judge and an engine that answers at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(length))
+        engine = ScriptedEngine(length)
+        engine.cut = first_words
+        patch.setattr("rerank.library.reranker.open_engine", lambda *_: engine)
         with Reranker("any", method="scorer") as reranker:
             limits = Limits(body=32 * 2**20, documents=50, characters=12 * 2**20, seconds=20)
             yield application(Service(reranker, "fast", limits))
