@@ -10,7 +10,6 @@ from tiny import CHAT_TEMPLATE
 from vocabularies import TOKENIZERS
 
 from rerank import datasets, files
-from rerank.engines import tokens
 from rerank.engines.tokens import Tokens
 from rerank.prompts import question_over, read_prompt
 from rerank.questions import Rate
@@ -30,10 +29,15 @@ def chatting(tokenizer):
 
 
 @pytest.fixture(params=TOKENIZERS)
-def spelled(request, monkeypatch):
+def spelled(request):
+    return trusting(request.param)
+
+
+def trusting(name):
     """A tokenizer whose parts are trusted: none is tokenised whole to look."""
-    monkeypatch.setattr(tokens, "LOOKS", 0)
-    return Tokens(chatting(TOKENIZERS[request.param]))
+    spelled = Tokens(chatting(TOKENIZERS[name]))
+    spelled._told = 2**40
+    return spelled
 
 
 def agrees(spelled, prompt, query, docs):
@@ -64,8 +68,16 @@ def test_it_holds_for_any_text(name, data):
     text = st.one_of(
         st.text(max_size=12), st.sampled_from([HOSTILE, "", " ", "a", "\n\n", "x" * 80])
     )
-    spelled = Tokens(chatting(TOKENIZERS[data.draw(st.sampled_from(sorted(TOKENIZERS)))]))
-    spelled._looked_at = tokens.LOOKS
+    spelled = trusting(data.draw(st.sampled_from(sorted(TOKENIZERS))))
     prompt = PROMPTS[name].fitted(spelled.special, None)
     docs = [Doc(str(i), data.draw(text), data.draw(text)) for i in range(3)]
     agrees(spelled, prompt, Query("q", data.draw(text)), docs)
+
+
+def test_parts_that_prove_to_give_other_ids_are_used_no_more():
+    spelled = Tokens(chatting(TOKENIZERS["qwen"]))
+    spelled._assembly.ids = lambda parts: asked.append(parts) or [0]
+    prompt, asked = PROMPTS["listwise/first"].fitted(spelled.special, None), []
+    for _ in range(3):
+        agrees(spelled, prompt, Query("q", "blue sky"), [Doc("1", "the sky"), Doc("2", "a rank")])
+    assert len(asked) == 1

@@ -17,7 +17,6 @@ from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 MARK = "\ue000rerank\ue000"
 MEND = "`rerank doctor --model MODEL` lists the prompts that fit"
-LOOKS = 16  # how many requests are tokenised whole as well, to see that the parts agree
 
 
 class Tokens:
@@ -39,7 +38,7 @@ class Tokens:
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._assembly = Assembly(lambda text: self._encode(text, False), backend)
-        self._trusted, self._looked_at = True, 0
+        self._trusted, self._told = True, 0
 
     @property
     def special(self) -> tuple[str, ...]:
@@ -71,19 +70,19 @@ class Tokens:
         """The prompt as token ids. A chat template writes its own first token, raw text gets it.
 
         A request with seams is put together from parts that came before, where the template
-        allows it; the ids are the same. That is looked at for the first requests, and where a
-        tokenizer ever proves otherwise, all are tokenised whole from then on.
+        allows it; the ids are the same. Each time that there were twice as many requests one is
+        tokenised whole as well, and where that proves otherwise, all are from then on.
         """
         with stage("tokenise"):
             parts = self._parts(request) if request.chat and request.seams and self._trusted else []
             if not parts:
                 return self._encode(self.text(request), not request.chat)
             ids = self._assembly.ids(parts)
-            return self._looked(request, ids) if self._looked_at < LOOKS else ids
+            self._told += 1
+            return ids if self._told & (self._told - 1) else self._looked(request, ids)
 
     def _looked(self, request: Request, ids: list[int]) -> list[int]:
         """The ids of the whole prompt; parts are trusted while theirs are the same."""
-        self._looked_at += 1
         whole = self._encode(self.text(request), False)
         self._trusted = ids == whole
         return whole
