@@ -6,6 +6,7 @@ from bench import report
 def pytest_addoption(parser):
     teach = {"action": "append", "default": [], "metavar": "METHOD=MODEL"}
     parser.addoption("--teacher", **teach, help="a model that teaches the retriever; repeatable")
+    parser.addoption("--queries", type=int, help="as many queries at the most, where models teach")
 
 
 def pytest_ignore_collect(collection_path, config):
