@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from fakes import ScriptedEngine
 
+from rerank import searching
 from rerank.engines import cached
 from rerank.errors import EngineError, InputError, UsageError
 from rerank.pipeline import plan, run
 from rerank.rating import Rater
 from rerank.recipes import Recipe, read_recipe
-from rerank.records import Doc
+from rerank.records import Doc, Query
 from rerank.retrieve import dense
 from rerank.searching import phrases
 from rerank.stages import CurOptions, FeedbackOptions, RatingOptions
@@ -151,6 +152,18 @@ def test_anchor_queries_that_were_rated_before_a_kill_are_not_rated_again(replyi
     opened = replying(alike)
     said = searched(anchor_queries=12).retrieval
     assert len(opened[-1].requests) == said["ratings"] + 4 * DOCS
+
+
+def test_every_anchor_query_is_rated_with_every_document(replying, monkeypatch):
+    replying(alike)
+    monkeypatch.setattr(searching, "BLOCK", 7)
+    docs = [Doc(f"d{n}", f"salt{n % 5} snow{n}") for n in range(20)]
+    anchors = [Query("a", "salt1 snow3"), Query("b", "snow17"), Query("c", "salt4")]
+    rater = Rater(RatingOptions(**MODEL))
+    found = searching.matrix_of(rater, docs, anchors)
+    rater.close()
+    wanted = [[bag(query.text) @ bag(doc.text) for doc in docs] for query in anchors]
+    assert found == pytest.approx(np.array(wanted), abs=1e-6)
 
 
 def test_a_search_may_begin_with_any_first_stage_or_with_none(replying):
