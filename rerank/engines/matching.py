@@ -139,41 +139,46 @@ class Matcher(Encoder):
         return [1 / count for count in words for _ in range(count)]
 
     def _compared(self, pairs: Sequence[Sequence[Known]]) -> Any:
-        """The score of each pair; the documents of one query together."""
-        places: dict[int, list[int]] = {}
-        for at, (query, _) in enumerate(pairs):
-            places.setdefault(id(query), []).append(at)
-        found = [
-            self._matched(pairs[at[0]][0], [pairs[i][1] for i in at]) for at in places.values()
-        ]
-        order = [at for listed in places.values() for at in listed]
-        back = sorted(range(len(order)), key=order.__getitem__)
-        return self.torch.cat(found)[back]
+        """The score of each pair."""
+        queries, docs = (list(side) for side in zip(*pairs, strict=True))
+        cosine = (self._means(queries) * self._means(docs)).sum(-1)
+        asked, held = self._ids(queries), self._ids(docs)
+        a, b, c = self._head.mix
+        likeness = self._likeness(queries, docs, asked, held)
+        return a * cosine + b * likeness + c * self._overlap(queries, asked, held)
 
-    def _matched(self, query: Known, docs: Sequence[Known]) -> Any:
-        """One query's score with each of some documents."""
-        torch, head = self.torch, self._head
-        pad = torch.nn.utils.rnn.pad_sequence
-        states = pad([doc.states for doc in docs], batch_first=True).float()
-        ids = pad([doc.ids for doc in docs], batch_first=True, padding_value=-1)
-        cosine = torch.stack([doc.mean for doc in docs]) @ query.mean
-        near = states @ query.states.float().T
-        near = near.masked_fill((ids < 0)[:, :, None], -1.0)
-        best = near.max(1).values if near.shape[1] else near.new_zeros(len(docs), near.shape[2])
-        weights = head.likeness[query.ids].clamp_min(0)
-        likeness = (best * weights).sum(-1) / weights.sum().clamp_min(1e-6)
-        a, b, c = head.mix
-        return a * cosine + b * likeness + c * self._overlap(query, ids)
+    def _likeness(self, queries: list[Known], docs: list[Known], asked: Any, held: Any) -> Any:
+        near = self._states(docs) @ self._states(queries).transpose(1, 2)
+        if not near.shape[1]:
+            return near.new_zeros(len(near))
+        best = near.masked_fill((held < 0)[:, :, None], -1.0).amax(1)
+        weights = self._head.likeness[asked.clamp_min(0)].clamp_min(0) * (asked >= 0)
+        found = (best * weights).sum(-1) / weights.sum(-1).clamp_min(1e-6)
+        return found * (held >= 0).any(1)
 
-    def _overlap(self, query: Known, ids: Any) -> Any:
+    def _overlap(self, queries: list[Known], asked: Any, held: Any) -> Any:
         head = self._head
         k, share = head.saturation
-        groups = head.group[ids.clamp_min(0)].masked_fill(ids < 0, -1)
-        counts = (groups[:, :, None] == head.group[query.ids]).sum(1).float()
-        lengths = (ids >= 0).sum(1, keepdim=True) / USUAL
-        values = head.rarity[query.ids].clamp_min(0) * query.share
+        groups = head.group[held.clamp_min(0)].masked_fill(held < 0, -1)
+        counts = (groups[:, :, None] == head.group[asked.clamp_min(0)][:, None]).sum(1).float()
+        lengths = (held >= 0).sum(1, keepdim=True) / USUAL
+        shares = self._padded([query.share for query in queries])
+        values = head.rarity[asked.clamp_min(0)].clamp_min(0) * shares
         found = counts / (counts + k * (1 - share + share * lengths) + 1e-6)
-        return (found * values).sum(-1) / values.sum().clamp_min(1e-6).sqrt()
+        return (found * values).sum(-1) / values.sum(-1).clamp_min(1e-6).sqrt()
+
+    def _means(self, side: list[Known]) -> Any:
+        return self.torch.stack([known.mean for known in side])
+
+    def _states(self, side: list[Known]) -> Any:
+        return self._padded([known.states for known in side]).float()
+
+    def _ids(self, side: list[Known]) -> Any:
+        return self._padded([known.ids for known in side], -1)
+
+    def _padded(self, rows: list[Any], fill: float = 0.0) -> Any:
+        pad = self.torch.nn.utils.rnn.pad_sequence
+        return pad(rows, batch_first=True, padding_value=fill)
 
 
 def _unit(rows: Any) -> Any:
