@@ -61,7 +61,7 @@ def test_every_judged_passage_is_in_the_corpus() -> None:
     assert judged <= ids, judged - ids
 
 
-@pytest.mark.parametrize("name", ["bm25", "minilm", "boxed", "oracle"])
+@pytest.mark.parametrize("name", ["bm25", "decoder", "minilm", "boxed", "oracle"])
 def test_the_demos_runs_that_ship_are_what_their_files_and_the_demo_say(name: str) -> None:
     assert verify(ROOT / "runs" / "demo" / name) == []
 
