@@ -24,7 +24,8 @@ def record(section: str, rows: Sequence[Mapping[str, Any]], note: str = "") -> N
     """Print rows of equal keys under a heading, and keep them for RESULTS.md."""
     cells = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows)]
     text = f"{note}\n\n{markdown(cells)}" if note else markdown(cells)
-    MEASURED[section] = f"{text}\nMeasured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.\n"
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load {os.getloadavg()[0]:.1f}"
+    MEASURED[section] = f"{text}\nMeasured {when}.\n"
     print(f"\n\n{section}\n\n{text}")
 
 
