@@ -15,7 +15,7 @@ setup: .venv/dev
 
 demo: .venv/demo
 	@rm -rf $(OUT)
-	@$(BIN)/rerank run runs/demo/bm25 runs/demo/decoder runs/demo/minilm runs/demo/oracle --out $(OUT)
+	@$(BIN)/rerank run runs/demo/bm25 runs/demo/decoder runs/demo/minilm runs/demo/boxed runs/demo/oracle --out $(OUT)
 
 test: .venv/dev .venv/browser
 	$(BIN)/python -m pytest -m "not slow" -n auto
