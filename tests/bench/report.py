@@ -32,8 +32,9 @@ def record(section: str, rows: Sequence[Mapping[str, Any]], note: str = "") -> N
 def write(path: Path = FILE) -> None:
     """Put what was measured into the file, each section in its place."""
     kept = path.read_text(encoding="utf-8") if path.exists() else ""
-    known = dict(re.findall(r"^## (.+)\n\n(.*?\n)(?=\n## |\Z)", kept, re.M | re.S))
-    sections = sorted((known | MEASURED).items())
+    known = [part.split("\n", 1) for part in re.split("^## ", kept, flags=re.M)[1:]]
+    stood = {section: f"{content.strip()}\n" for section, content in known}
+    sections = sorted((stood | MEASURED).items())
     text = "".join(f"\n## {section}\n\n{content}" for section, content in sections)
     path.write_text(f"# What `make bench` found\n\n{_machine()}\n{text}", encoding="utf-8")
 
