@@ -59,7 +59,7 @@ class Assembly:
         return [after, *glued[::-1]]
 
     def _edges(self, part: str) -> tuple[str, str]:
-        """What of a part decides about the joints before and after it, or whether to look closer"""
+        """What of a part decides about the joint before it, and about the one after it."""
         if not self._words:
             return part[:1], part[-1:]
         head, tail = HEAD.match(part[:REACH]), TAIL.search(part[-REACH:])
@@ -69,6 +69,7 @@ class Assembly:
         return opens if self._alone(opens) else head[0], closes if self._alone(closes) else tail[0]
 
     def _may_join(self, tail: str, head: str) -> bool:
+        """Whether parts that end and begin so are joined, or have to be looked at closer."""
         return self._joined(tail, head) if self._words else not self._never_joined(tail, head)
 
     def _meets(self, parts: Sequence[str], place: int, after: str) -> bool:

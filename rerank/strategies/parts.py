@@ -26,7 +26,8 @@ def in_parts(asking: Asking[R], parts: Parts) -> Asking[R]:
         try:
             questions = asking.send(answers)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+            ranking: R = done.value
+            return ranking
         taken = [_taken(question, parts) for question in questions]
         ratings = yield [question for shown in taken for question in shown]
         answers, start = [], 0
