@@ -4,7 +4,7 @@ Its replies are kept in the cache, so that another recipe, or the same one again
 twice. What it could not read is rated minus infinity, below everything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from rerank.errors import UsageError
 from rerank.judges import LLMJudge
 from rerank.methods import METHODS
 from rerank.prompts import read_prompt
-from rerank.questions import Asking, Rate, ask_all
+from rerank.questions import Asking, Rate, ask
 from rerank.records import Doc, Query, Run
 from rerank.scheduler import drive
 from rerank.stages import RatingOptions
@@ -41,21 +41,31 @@ class Rater:
 
     def answer(
         self, askings: Iterable[tuple[Query, Asking[R]]], kept: bool = True
-    ) -> dict[Query, R]:
-        """What each asking returns; replies that are not `kept` leave nothing in the cache."""
-        found: dict[Query, R] = {}
+    ) -> Iterator[tuple[Query, R]]:
+        """What each asking returns, as they end; replies not `kept` leave nothing in the cache."""
         for job in drive(askings, self._judge if kept else self._aloud):
             assert job.ranking is not None  # a failed answer raises
-            found[job.query] = job.ranking
             self.calls += job.calls
-        return found
+            yield job.query, job.ranking
 
     def rated(
         self, docs: Mapping[Query, Sequence[Doc]], kept: bool = True
     ) -> dict[Query, list[float]]:
-        """A rating for each document of each query, in their order."""
-        askings = ((query, ask_all(Rate(doc) for doc in shown)) for query, shown in docs.items())
-        return self.answer(askings, kept)
+        """A rating for each document of each query, in their order.
+
+        Who shows a document is asked for together, so that a model that remembers reads it once.
+        """
+        showing: dict[Doc, list[tuple[Query, int]]] = {}
+        for query, shown in docs.items():
+            for place, doc in enumerate(shown):
+                showing.setdefault(doc, []).append((query, place))
+        askings = (
+            (query, _rating(doc, place)) for doc, at in showing.items() for query, place in at
+        )
+        found = {query: [0.0] * len(shown) for query, shown in docs.items()}
+        for query, (place, rating) in self.answer(askings, kept):
+            found[query][place] = rating
+        return found
 
     def scored(self, docs: Mapping[Query, Sequence[Doc]]) -> Run:
         """The ratings as a run, without what could not be read."""
@@ -73,6 +83,11 @@ class Rater:
 
     def close(self) -> None:
         self._journal.close()
+
+
+def _rating(doc: Doc, place: int) -> Asking[tuple[int, float]]:
+    """A document's rating, with its place among the documents of its query."""
+    return place, (yield from ask(Rate(doc)))
 
 
 def _pointwise() -> str:

@@ -25,8 +25,7 @@ from rerank.retrieve.vectors import Store, encoded
 from rerank.stages import CurOptions, FusionOptions
 
 LOG = logging.getLogger(__name__)
-AT_ONCE = 8  # anchor queries that are rated before their rows are written,
-BLOCK = 512  # with so many documents at a time
+AT_ONCE = 8  # anchor queries that are rated before their rows are written
 WORDS = (3, 8)  # of a phrase that stands in for a query
 
 
@@ -52,9 +51,11 @@ def by_ratings(
         known = with_ridge(matrix, options.first_ratings, options.seed)
         begin = Beginning(docs, starts, options.seed)
         numbers = (options.first_ratings, options.budget, options.rounds)
-        found = rater.answer(
-            (query, known.search(docs, order, *numbers, beside))
-            for query, order, beside in map(begin, queries)
+        found = dict(
+            rater.answer(
+                (query, known.search(docs, order, *numbers, beside))
+                for query, order, beside in map(begin, queries)
+            )
         )
         ratings = {"ratings": rater.calls - once, "ratings_once": matrix.size}
     run = {query.id: _falling(ranked[:depth]) for query, ranked in found.items()}
@@ -106,15 +107,10 @@ class _Rows:
         self.name = f"{rater.name} {digest.hexdigest()}"
 
     def encode(self, texts: Sequence[str]) -> Any:
-        """All texts with some documents, then with the next: a document is read once for all."""
-        np = extra("numpy", "eval")
-        rows = np.empty((len(texts), self.width), "float32")
-        for start in range(0, self.width, BLOCK):
-            block = self._docs[start : start + BLOCK]
-            asked = {Query(f"anchor {row}", text): block for row, text in enumerate(texts)}
-            ratings = self._rater.rated(asked, kept=False)
-            rows[:, start : start + BLOCK] = [ratings[query] for query in asked]
-        return rows
+        """All texts' ratings together: a document is read once for all."""
+        asked = {Query(f"anchor {row}", text): self._docs for row, text in enumerate(texts)}
+        ratings = self._rater.rated(asked, kept=False)
+        return extra("numpy", "eval").array([ratings[query] for query in asked], "float32")
 
 
 class Beginning:

@@ -154,9 +154,8 @@ def test_anchor_queries_that_were_rated_before_a_kill_are_not_rated_again(replyi
     assert len(opened[-1].requests) == said["ratings"] + 4 * DOCS
 
 
-def test_every_anchor_query_is_rated_with_every_document(replying, monkeypatch):
+def test_every_anchor_query_is_rated_with_every_document(replying):
     replying(alike)
-    monkeypatch.setattr(searching, "BLOCK", 7)
     docs = [Doc(f"d{n}", f"salt{n % 5} snow{n}") for n in range(20)]
     anchors = [Query("a", "salt1 snow3"), Query("b", "snow17"), Query("c", "salt4")]
     rater = Rater(RatingOptions(**MODEL))
@@ -164,6 +163,19 @@ def test_every_anchor_query_is_rated_with_every_document(replying, monkeypatch):
     rater.close()
     wanted = [[bag(query.text) @ bag(doc.text) for doc in docs] for query in anchors]
     assert found == pytest.approx(np.array(wanted), abs=1e-6)
+
+
+def test_queries_that_show_the_same_document_ask_for_it_together(replying):
+    opened = replying(alike)
+    salt, snow = Doc("a", "salt1"), Doc("b", "snow2")
+    shown = {Query("x", "salt1"): [salt, snow, salt], Query("y", "snow2"): [snow, salt]}
+    rater = Rater(RatingOptions(**MODEL))
+    found = rater.rated(shown)
+    rater.close()
+    asked_for = [request.want.doc for request in opened[-1].requests]
+    assert asked_for == sorted(asked_for) and rater.calls == 5
+    for query, docs in shown.items():
+        assert found[query] == pytest.approx([bag(query.text) @ bag(d.text) for d in docs])
 
 
 def test_a_search_may_begin_with_any_first_stage_or_with_none(replying):

@@ -115,5 +115,5 @@ def row(dense, queries, dataset, before, runs):
         "after": round(found.means["after"], 4),
         "gain": f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]",
         "p": gain.p,
-        "ms a query": teacher.record["milliseconds_each"],
+        "CPU ms a query": teacher.record["cpu_milliseconds_each"],
     }
