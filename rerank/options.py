@@ -4,12 +4,14 @@ Only names and numbers, checked; what they mean is where they are used.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pydantic
 
 from rerank.errors import UsageError
-from rerank.stages import Strict
+from rerank.stages import PartOptions, Strict
+
+S = TypeVar("S", bound=Strict)
 
 
 class Sampling(Strict):
@@ -43,18 +45,24 @@ class BudgetOptions(Strict):
 
 def limits(given: Mapping[str, float]) -> dict[str, Any]:
     """What a budget given in Python says, checked."""
-    return _said_in_python(BudgetOptions, "budget", given)
+    return dict(_said_in_python(BudgetOptions, "budget", given))
 
 
 def sampled(given: Mapping[str, Any]) -> dict[str, Any]:
     """What a `sampling` given in Python says, checked."""
-    return _said_in_python(Sampling, "sampling", given)
+    return dict(_said_in_python(Sampling, "sampling", given))
 
 
-def _said_in_python(kind: type[Strict], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def parted(given: Mapping[str, Any]) -> PartOptions:
+    """What `parts` given in Python say, checked."""
+    return _said_in_python(PartOptions, "parts", given)
+
+
+def _said_in_python(kind: type[S], name: str, given: Mapping[str, Any]) -> S:
     try:
-        return dict(kind.model_validate(given))
+        return kind.model_validate(given)
     except pydantic.ValidationError as wrong:
         mistake = wrong.errors()[0]
         key, known = ".".join(map(str, mistake["loc"])), ", ".join(kind.model_fields)
-        raise UsageError(f"{name} {key}: {mistake['msg']}; it takes: {known}") from None
+        place = f"{name} {key}".strip()
+        raise UsageError(f"{place}: {mistake['msg']}; it takes: {known}") from None

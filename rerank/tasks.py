@@ -6,7 +6,6 @@ memory of its candidates; where a recipe wants neighbours, too, it stays.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,7 @@ from rerank.records import Doc, Qrels, Query
 from rerank.retrieve.bm25 import BM25
 from rerank.retrieve.extract import by_words, extracted
 from rerank.retrieve.neighbours import Neighbours
-from rerank.retrieve.sentences import joined, windows
-from rerank.stages import PartOptions
-from rerank.strategies.parts import Parts
+from rerank.retrieve.sentences import parts_of
 from rerank.suites import Entry, Suite, read_suite
 
 
@@ -123,15 +120,7 @@ def _neighbours(dataset: datasets.Dataset, recipe: Recipe) -> Neighbours:
 
 def method_of(recipe: Recipe) -> Method:
     """The recipe's row, which takes documents apart where the recipe says so."""
-    if (options := recipe.parts) is None:
-        return recipe.row
-    parts = Parts(partial(_windows, options=options), partial(joined, options=options))
-    return replace(recipe.row, parts=parts)
-
-
-@lru_cache(maxsize=65536)
-def _windows(doc: Doc, options: PartOptions) -> list[Doc]:
-    return windows(doc, options)
+    return replace(recipe.row, parts=parts_of(recipe.parts)) if recipe.parts else recipe.row
 
 
 def row_of(recipe: Recipe, task: Task, query: Query) -> Method:

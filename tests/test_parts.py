@@ -4,10 +4,13 @@ import json
 import math
 
 import pytest
+from fakes import ScriptedEngine
 from play import play
 
+from rerank import Reranker
 from rerank.cost import expect
 from rerank.errors import InputError, UsageError
+from rerank.passages import first_words
 from rerank.pipeline import check, expected, run
 from rerank.questions import Rate
 from rerank.recipes import Recipe, read_recipe
@@ -19,6 +22,7 @@ from rerank.strategies.parts import Parts, in_parts
 from rerank.strategies.pointwise import rate_each
 from rerank.tasks import load_tasks, method_of, suite_of
 from rerank.verify import verify
+from rerank.wants import Reply
 
 DIGITS = Parts(lambda number: str(number), lambda ratings: max(ratings))
 
@@ -153,3 +157,68 @@ def test_budgets_that_say_nothing_are_errors_at_once(keys, message, tmp_path):
     path.write_text(f'dataset = "demo"\nmethod = "scorer"\n{keys}\n')
     with pytest.raises(InputError, match=message):
         read_recipe(path)
+
+
+TALK = "Rain fell. It was cold. A fox dug. A fox slept. Snow fell. Wind blew."
+
+
+@pytest.fixture
+def foxes(monkeypatch):
+    """A reranker whose model counts foxes, and reads the first eight words of a text only."""
+
+    def made(**keys):
+        def counted(request):
+            return Reply(scores=(float(" ".join(request.want.doc.split()[:8]).count("fox")),))
+
+        monkeypatch.setattr(
+            "rerank.library.reranker.open_engine", lambda *_: ScriptedEngine(counted)
+        )
+        return Reranker("any", **{"method": "scorer", **keys})
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("score", "scores"),
+    [
+        ("first", {"talk": 0, "short": 1, "none": 0}),
+        ("max", {"talk": 2, "short": 1, "none": 0}),
+        ("sum", {"talk": 4, "short": 1, "none": 0}),
+        ("top", {"talk": 3, "short": 1, "none": 0}),
+    ],
+)
+def test_a_call_in_python_rates_documents_in_parts_as_recipes_do(foxes, score, scores):
+    documents = [
+        {"id": "short", "text": "One fox."},
+        {"id": "none", "text": "No animal."},
+        {"id": "talk", "text": TALK},
+    ]
+    parts = {"sentences": 2, "stride": 1, "score": score, "k": 2}
+    with foxes(parts=parts) as reranker:
+        ranking = reranker.rerank("fox", documents)
+        assert reranker.estimate([("fox", documents)]).calls == ranking.calls
+    assert {hit.id: hit.score for hit in ranking} == scores
+    assert ranking.ids == sorted(scores, key=lambda name: -scores[name]) or score == "first"
+    assert ranking.calls == (3 if score == "first" else 7)
+
+
+def test_parts_of_a_document_that_was_cut_are_parts_of_what_is_left(foxes):
+    parts = {"sentences": 1, "stride": 1, "score": "sum"}
+    with foxes(parts=parts) as reranker:
+        reranker._engine.cut = first_words
+        [hit] = reranker.rerank("fox", [TALK], max_tokens_per_doc=8)
+    assert hit.score == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"parts": {"score": "best"}}, "parts score: .*it takes: sentences, stride, score, k"),
+        ({"parts": {"sentences": 1}}, "parts: .*stride is above sentences"),
+        ({"parts": {}, "method": "duot5"}, "prompt .* asks for Compare; take a pointwise method"),
+        ({"parts": {}, "calibration": "c.json"}, "of whole documents' scores: give it, or parts"),
+    ],
+)
+def test_parts_that_cannot_be_rated_are_refused_before_a_model_loads(foxes, keys, message):
+    with pytest.raises(UsageError, match=message):
+        foxes(**keys)

@@ -5,7 +5,7 @@ that answers. Whatever cannot work is a `UsageError` here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rerank.cost import strategy_of
@@ -13,9 +13,12 @@ from rerank.engines.opening import ENGINES, choose, refuse_unserved
 from rerank.errors import UsageError
 from rerank.library.automatic import choose_method
 from rerank.methods import METHODS, Method
-from rerank.options import sampled
+from rerank.options import parted, sampled
 from rerank.prompts import Prompt
+from rerank.questions import Rate
+from rerank.retrieve.sentences import parts_of
 from rerank.strategies import Strategy
+from rerank.strategies.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Wanted:
     instruction: str | None
     options: Mapping[str, Any] | None
     sampling: Mapping[str, Any] | None
+    parts: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def planned(wanted: Wanted, by: Served) -> Plan:
             if wanted.strategy
             else f"method {method} asks nothing, so it needs no reranker"
         )
+    if wanted.parts is not None:
+        row = replace(row, parts=_parts(wanted.parts, prompt))
     prompt = prompt.with_sampling(**sampled(wanted.sampling or {}))
     engine = _engine(by, prompt)
     server = {"base_url": by.base_url, "api_key": by.api_key} if engine == "http" else {}
@@ -90,6 +96,16 @@ def _engine(by: Served, prompt: Prompt) -> str:
     engine = choose(wants, by.base_url) if by.engine == "auto" else by.engine
     refuse_unserved(engine, wants, prompt.name)
     return engine
+
+
+def _parts(given: Mapping[str, Any], prompt: Prompt) -> Parts:
+    """How documents are taken apart, for a prompt that has them rated one by one."""
+    if prompt.asks is not Rate:
+        raise UsageError(
+            f"parts are rated one by one, and prompt {prompt.name} asks for"
+            f" {prompt.asks.__name__}; take a pointwise method"
+        )
+    return parts_of(parted(given))
 
 
 def _row(method: str, wanted: Wanted) -> Method:

@@ -13,6 +13,7 @@ from rerank.library.documents import id_of
 from rerank.prompts import Prompt
 from rerank.questions import Rate
 from rerank.records import Doc, Status, Usage
+from rerank.strategies.parts import Parts
 from rerank.wants import Pair
 
 ScoreKind: TypeAlias = Literal[
@@ -150,11 +151,13 @@ class Cut:
         return replace(ranking, hits=hits[: self.top_n])
 
 
-def ranking_of(job: Driven, given: Given, method: str, kind: ScoreKind) -> Ranking:
+def ranking_of(
+    job: Driven, given: Given, method: str, kind: ScoreKind, parts: Parts | None = None
+) -> Ranking:
     """A finished query as its caller sees it: all of the documents; failed, in their old order."""
     order = given.docs if job.ranking is None else job.ranking
     hits = tuple(
-        Hit(i, rank, _score(job, doc), given.documents[i], id_of(given.documents[i]))
+        Hit(i, rank, _score(job, doc, parts), given.documents[i], id_of(given.documents[i]))
         for rank, (i, doc) in enumerate(((int(doc.id), doc) for doc in order), 1)
     )
     answers = Counter({status.value: job.statuses[status] for status in Status})
@@ -186,10 +189,12 @@ def _issues(job: Driven, given: Given) -> tuple[Issue, ...]:
     return tuple(Issue(i.kind, i.count, f"{i.count} {i.text}") for i in found if i.count)
 
 
-def _score(job: Driven, doc: Doc) -> float | None:
+def _score(job: Driven, doc: Doc, parts: Parts | None) -> float | None:
     """The rating of a document; None where it has none, or one that could not be read."""
-    score = job.known.get(Rate(doc))
-    return score if score is not None and math.isfinite(score) else None
+    found = [job.known.get(Rate(part)) for part in (parts.of(doc) if parts else [doc])]
+    rated = [-math.inf if rating is None else rating for rating in found]
+    score = parts.joined(rated) if parts else rated[0]
+    return score if math.isfinite(score) else None
 
 
 def score_kind_of(prompt: Prompt, engine: Engine) -> ScoreKind:

@@ -12,7 +12,6 @@ from concurrent.futures import Future, as_completed
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from rerank import cost
@@ -53,9 +52,10 @@ class Reranker:
     strategy of your own, `module:function`, needs no method, but a prompt. With `base_url` the
     model is asked over HTTP; else it is loaded here, by the engine named. `journal` is a file that
     remembers every reply. `budget` is what one query may cost: calls, tokens or seconds. `text`
-    reads documents that are neither texts nor have one. `calibration`, or a file with one, gives
-    hits their `probability`, and `keep` its meaning. With `on_error="keep"` a query that fails
-    comes back in its old order with the reason, instead of raising.
+    reads documents that are neither texts nor have one. With `parts` long documents are rated in
+    windows of sentences, as in a recipe: sentences, stride, score, k. `calibration`, or a file with
+    one, gives hits their `probability`, and `keep` its meaning. With `on_error="keep"` a query that
+    fails comes back in its old order with the reason, instead of raising.
     """
 
     def __init__(
@@ -75,12 +75,15 @@ class Reranker:
         journal: Path | str | None = None,
         budget: Mapping[str, float] | None = None,
         text: Texts | None = None,
+        parts: Mapping[str, Any] | None = None,
         calibration: Calibration | Path | str | None = None,
         on_error: Literal["raise", "keep"] = "raise",
     ) -> None:
         if on_error not in ("raise", "keep"):
             raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
-        wanted = Wanted(model, method, strategy, prompt, instruction, options, sampling)
+        if parts is not None and calibration:
+            raise UsageError("a calibration is of whole documents' scores: give it, or parts")
+        wanted = Wanted(model, method, strategy, prompt, instruction, options, sampling, parts)
         plan = planned(wanted, Served(engine, base_url, api_key, engine_options or {}))
         self.model, self.method, self.why = model, plan.method, plan.why
         self._row, self._strategy = plan.row, plan.strategy
@@ -217,23 +220,13 @@ class Reranker:
     def __enter__(self) -> "Reranker":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         self.close()
 
     async def __aenter__(self) -> "Reranker":
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *ended: object) -> None:
         await asyncio.to_thread(self.close)
 
     def __repr__(self) -> str:
@@ -287,7 +280,7 @@ class Reranker:
     def _ranking(self, job: Driven, given: Given, cut: Cut) -> Ranking:
         if job.error and self._on_error == "raise":
             raise EngineError(f"query {given.query!r}: {job.error}")
-        return cut.made(ranking_of(job, given, self.method, self.score_kind))
+        return cut.made(ranking_of(job, given, self.method, self.score_kind, self._row.parts))
 
 
 def _let_go(dispatch: Dispatch, engine: Engine) -> None:

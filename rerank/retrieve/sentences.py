@@ -11,11 +11,13 @@ It knows texts and numbers, no retriever and no model.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from math import inf, isfinite
 
 from rerank.errors import UsageError
 from rerank.records import Doc, Run
 from rerank.stages import PartOptions, PassageOptions
+from rerank.strategies.parts import Parts
 
 END = re.compile(
     r"(?<=[.!?])[\"'\u201d\u2019)\]]*\s+(?=[\"'\u201c\u2018(\[]*[A-Z0-9\u00c0-\u00de\u0391-\u042f])"
@@ -73,6 +75,16 @@ def joined(scores: Sequence[float], options: PartOptions) -> float:
     kept = {"max": 1, "sum": None, "top": options.k}[options.score]
     best = sorted(filter(isfinite, scores), reverse=True)[:kept]
     return sum(best) if best else -inf
+
+
+def parts_of(options: PartOptions) -> Parts:
+    """How a reranker takes documents apart, and makes one rating of many."""
+    return Parts(partial(_kept, options=options), partial(joined, options=options))
+
+
+@lru_cache(maxsize=4096)
+def _kept(doc: Doc, options: PartOptions) -> list[Doc]:
+    return windows(doc, options)
 
 
 @dataclass(frozen=True)
