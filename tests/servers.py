@@ -1,14 +1,16 @@
-"""A real OpenAI-compatible server for tests: vLLM on the CPU, on a free loopback port."""
+"""Real servers for tests on free loopback ports: vLLM on the CPU, and files that are fetched."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,46 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class Archives(ThreadingHTTPServer):
+    """Files by path, on a free loopback port. `asked` are the ranges that were asked for.
+
+    `breaks` answers end after as many bytes as each says, whatever their headers promised.
+    """
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), _Archive)
+        self.files, self.asked, self.breaks = files, list[str | None](), list[int]()
+        self.ranges = True
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Archive(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, Archives)
+        asked = self.headers.get("Range")
+        server.asked.append(asked)
+        content = server.files.get(self.path)
+        begin = int(asked.split("=")[1].rstrip("-")) if asked and server.ranges else 0
+        if content is None or begin >= len(content):
+            self.send_error(404 if content is None else 416)
+            return
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(content) - begin))
+        self.end_headers()
+        self.wfile.write(content[begin:][: server.breaks.pop() if server.breaks else None])
+
+    def log_message(self, *said: object) -> None:
+        """Nothing to the test's output."""
+
+
+@contextmanager
+def archives(files: dict[str, bytes]) -> Iterator[Archives]:
+    with Archives(files) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -1,9 +1,13 @@
 """Lucene through the jar that pyserini brings, beside our own BM25; skipped without the extra."""
 
+import hashlib
+import io
 import os
+import tarfile
 from importlib.util import find_spec
 
 import pytest
+from servers import archives
 from shared import collection
 
 from rerank import datasets
@@ -204,24 +208,48 @@ def test_an_index_of_another_kind_says_how_it_is_searched(name, kind, mend):
 
 
 @pytest.fixture
-def offline(tmp_path):
-    """A Java that reaches nobody and has fetched nothing."""
-    system = java.java_class("java.lang.System")
-    said = {"https.proxyHost": "127.0.0.1", "https.proxyPort": "9"}
-    said["anserini.index.cache"] = str(tmp_path)
-    for name, value in said.items():
-        system.setProperty(name, value)
-    yield
-    for name in said:
-        system.clearProperty(name)
+def prebuilt_one(tmp_path, monkeypatch):
+    """A small index under a name, on a server of this machine that may break off or send junk."""
+    monkeypatch.setenv("ANSERINI_INDEX_CACHE", str(tmp_path / "fetched"))
+    made = Lucene(FOXES, LuceneOptions(), tmp_path)
+    [folder] = (tmp_path / "lucene").iterdir()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.add(folder, "lucene-inverted.foxes")
+    with archives({"/foxes.tar.gz": archive.getvalue()}) as server:
+        entry = {
+            "name": "foxes", "type": "inverted", "filename": "lucene-inverted.foxes.tar.gz",
+            "urls": [f"{server.address}/foxes.tar.gz"], "compressed_size": 3_000_000,
+            "md5": hashlib.md5(archive.getvalue()).hexdigest(),
+        }  # fmt: skip
+        monkeypatch.setattr(prebuilt, "known", lambda: {"foxes": entry})
+        yield made, server, entry
 
 
 @installed
 @pytest.mark.slow
-def test_a_prebuilt_index_that_cannot_be_fetched_is_one_line(offline, capfd):
-    name = "beir-v1.0.0-scifact.flat"
-    with pytest.raises(EngineError, match=r"MB\) could not be fetched from https://") as said:
-        Lucene([], LuceneOptions(index=name))
-    assert str(said.value).startswith(f"index {name} (")
-    assert "\n" not in str(said.value)
-    assert "prebuilt" not in capfd.readouterr().out.lower()
+def test_a_prebuilt_index_is_fetched_checked_unpacked_and_searched_by_its_name(
+    prebuilt_one, tmp_path, capfd
+):
+    made, server, entry = prebuilt_one
+    queries = [Query("1", "red foxes"), Query("2", "snow")]
+    for _ in range(2):
+        index = Lucene([], LuceneOptions(index="foxes"))
+        assert index.search(queries, 5) == made.search(queries, 5)
+    assert len(server.asked) == 1
+    assert [path.name for path in (tmp_path / "fetched").iterdir()] == [
+        f"lucene-inverted.foxes.{entry['md5']}"
+    ]
+    assert capfd.readouterr().out == ""
+
+
+@installed
+@pytest.mark.slow
+def test_a_prebuilt_index_that_does_not_come_is_one_line_with_its_name(prebuilt_one):
+    _, server, entry = prebuilt_one
+    server.files.clear()
+    with pytest.raises(EngineError, match=r"^index foxes \(3 MB\): http://.*: Not Found$"):
+        Lucene([], LuceneOptions(index="foxes"))
+    entry["urls"] = ["http://127.0.0.1:9/foxes.tar.gz"]
+    with pytest.raises(EngineError, match=r"^index foxes .* could not be fetched: .*refused$"):
+        Lucene([], LuceneOptions(index="foxes"))

@@ -1,11 +1,12 @@
 """Lucene indexes that are there: a folder, or one that Anserini's authors made, by its name.
 
-The jar lists them with their kind, size and address; one that is not here yet is fetched, checked
-by its MD5 and unpacked by Anserini, into its own cache.
+The jar lists them with their kind, size, address and MD5. They are kept where pyserini keeps them,
+under the same names: what one has fetched the other finds.
 """
 
 import json
 import logging
+import os
 import zipfile
 from difflib import get_close_matches
 from functools import cache as once
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from rerank.errors import EngineError, InputError, UsageError
-from rerank.retrieve.java import find, java_class
+from rerank.retrieve.fetching import MEGABYTE, fetched
+from rerank.retrieve.java import find
 
 LOG = logging.getLogger(__name__)
-MEGABYTE = 10**6
 
 
 def place_of(index: str, kind: str) -> Path:
@@ -58,22 +59,18 @@ def _near(name: str) -> str:
 
 
 def _fetched(name: str, entry: dict[str, Any]) -> Path:
-    _silence()
-    megabytes = entry.get("compressed_size", 0) // MEGABYTE
-    LOG.info("Lucene index %s: %d MB, fetched unless it is here", name, megabytes)
+    megabytes = entry["compressed_size"] // MEGABYTE
+    url, md5 = entry["urls"][0], entry["md5"]
+    folder = _home() / f"{entry['filename'].removesuffix('.tar.gz')}.{md5}"
+    LOG.info("Lucene index %s: %d MB, fetched unless it is in %s", name, megabytes, folder)
     try:
-        found = java_class("io.anserini.index.IndexReaderUtils").getIndex(name)
-    except Exception as wrong:  # jnius raises its own, which only a started Java has
-        reason = " ".join(str(wrong).split()).rpartition("exception occurred: ")[2]
-        raise EngineError(
-            f"index {name} ({megabytes} MB) could not be fetched from {entry['urls'][0]}: {reason}"
-        ) from wrong
-    return Path(found.toString())
+        return fetched(url, md5, folder)
+    except EngineError as wrong:
+        raise EngineError(f"index {name} ({megabytes} MB): {wrong}") from wrong
 
 
-@once
-def _silence() -> None:
-    """Anserini logs to standard output, where results are written."""
-    package = "org.apache.logging.log4j"
-    off = java_class(f"{package}.Level").OFF
-    java_class(f"{package}.core.config.Configurator").setAllLevels("io.anserini", off)
+def _home() -> Path:
+    """Where Anserini and pyserini keep what they fetch."""
+    if anserini := os.environ.get("ANSERINI_INDEX_CACHE"):
+        return Path(anserini)
+    return Path(os.environ.get("PYSERINI_CACHE") or Path.home() / ".cache" / "pyserini", "indexes")
