@@ -25,7 +25,7 @@ from rerank.retrieve.vectors import Store, encoded
 from rerank.stages import CurOptions, FusionOptions
 
 LOG = logging.getLogger(__name__)
-AT_ONCE = 8  # anchor queries that are rated before their rows are written
+AT_ONCE = 8
 WORDS = (3, 8)  # of a phrase that stands in for a query
 
 
@@ -79,14 +79,19 @@ def phrases(docs: Sequence[Doc], count: int, seed: int) -> list[Query]:
     return [query for query in found if query.text]
 
 
-def matrix_of(rater: Rater, docs: Sequence[Doc], anchors: Sequence[Query]) -> Any:
-    """A row of ratings for each anchor query; what could not be read is the worst of its row."""
+def matrix_of(
+    rater: Rater, docs: Sequence[Doc], anchors: Sequence[Query], at_once: int = AT_ONCE
+) -> Any:
+    """A row of ratings for each anchor query; what could not be read is the worst of its row.
+
+    As many as `at_once` are rated together, before any of their rows is written.
+    """
     np = extra("numpy", "eval")
     if len(anchors) < 2:
         raise InputError(f"cur: {len(anchors)} anchor queries; two or more are needed")
     source = _Rows(rater, docs)
     store = Store(files.cache() / "ratings", source.name, source.width)
-    places = encoded([query.text for query in anchors], source, store, _progress, AT_ONCE)
+    places = encoded([query.text for query in anchors], source, store, _progress, at_once)
     rows = store.rows()["vector"][places].astype(np.float64)
     worst = np.where(np.isfinite(rows), rows, np.inf).min(axis=1, keepdims=True)
     if not np.isfinite(worst).all():
