@@ -63,7 +63,7 @@ def _sections(kind: type[BaseModel], above: str = "") -> list[str]:
 def _rows(table: type[BaseModel]) -> list[str]:
     head = ["| key | type | default |", "| - | - | - |"]
     rows = [
-        f"| `{name}` | {_typed(field.annotation)} | {_default(field)} |"
+        f"| `{field.alias or name}` | {_typed(field.annotation)} | {_default(field)} |"
         for name, field in table.model_fields.items()
     ]
     return [*head, *rows, ""]
