@@ -32,7 +32,9 @@ FORMS = (
 """How control tokens look whatever the model: each finds the part to break off, and looks ahead."""
 
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # kana, CJK ideographs, hangul
-WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,40}}")
+LETTER = re.compile(f"[{UNSPACED}]")
+LONGEST = 40  # characters of a word
+WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,{LONGEST}}}")
 IDENTIFIER = re.compile(r"\[\s*(\d+|[A-Z]{1,2})\s*\]")
 BRACKETED = re.compile(r"[\[\uff3b]\s*([^\s\[\]\uff3b\uff3d]+)\s*[\]\uff3d]")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef]")
@@ -49,6 +51,18 @@ def first_words(text: str, limit: int) -> tuple[str, int, int]:
     A word is what stands between spaces, at most 40 characters of it; in scripts that use no
     spaces, a character.
     """
+    words = text.split()
+    letters = None if text.isascii() else LETTER.search(text)
+    if letters or max(map(len, words), default=0) > LONGEST:
+        return _first_found(text, limit)
+    if len(words) <= limit:
+        return text, len(words), 0
+    left_out = text.split(None, limit)[-1]
+    return text[: len(text) - len(left_out)].rstrip(), limit, len(words) - limit
+
+
+def _first_found(text: str, limit: int) -> tuple[str, int, int]:
+    """The same for any text, at the price of a look at every word."""
     ends = [match.end() for match in WORD.finditer(text)]
     if len(ends) <= limit:
         return text, len(ends), 0

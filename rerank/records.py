@@ -53,6 +53,8 @@ class Status(StrEnum):
     UNREADABLE = "unreadable"  # nothing could be read; the answer decides nothing
     FAILED = "failed"  # the engine gave no reply
 
+    __hash__ = str.__hash__  # an enum's own is Python's, and each answer is counted by it
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

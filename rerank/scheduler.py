@@ -6,11 +6,11 @@ they cost, and nothing of what they mean.
 """
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from rerank.errors import EngineError, UsageError
 from rerank.questions import Asking, Question, undecided
@@ -20,8 +20,11 @@ K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", contravariant=True)
 R = TypeVar("R")
 
-TICKETS = count()
-"""No two questions of a Python process share a ticket, so none gets an answer meant for another."""
+NUMBERS = count()
+"""No two jobs of a Python process share a number, so none gets an answer meant for another."""
+
+PLACES = 32
+"""A ticket is the number of its job and, in so many bits below, that of the question."""
 
 
 class Judge(Protocol[K_contra]):
@@ -50,27 +53,29 @@ class Budget:
 
 
 NO_LIMIT = Budget()
-UNKNOWN = object()
-Unsent: TypeAlias = tuple[Question[Any], list[int]]
-"""A question, with the places in its batch that it answers."""
+UNKNOWN: Any = object()
 
 
 @dataclass(eq=False, slots=True)
 class Job(Generic[K, R]):
-    """A strategy in progress: the answers that its batch has so far, and what it cost.
+    """A strategy in progress: the answers that it has so far, and what they cost.
 
     `questions` were asked by the strategy, `calls` of them were sent to the judge, showing
     `slots` documents; `unasked` found its budget spent, the memo answered the rest. `rounds`
     counts how often it had to wait.
+
+    Those that the memo does not know are numbered as they come, and thousands are with the judge
+    at a time: of each it keeps a number and nothing that Python's garbage collector walks over.
     """
 
     query: K
     strategy: Asking[R]
     budget: Budget = NO_LIMIT
+    number: int = field(default_factory=NUMBERS.__next__)
     ranking: R | None = None  # None: not finished, or failed
-    answers: list[Any] | None = None  # None starts a generator
+    batch: Sequence[int] | None = None  # the numbers of what it asks; None starts a generator
+    unsent: list[Question[Any]] = field(default_factory=list)  # the last ones of those numbered
     out: int = 0  # of its questions, so many are with the judge
-    unsent: list[Unsent] = field(default_factory=list)
     questions: int = 0
     calls: int = 0
     slots: int = 0
@@ -82,57 +87,68 @@ class Job(Generic[K, R]):
     truncated: int = 0
     cut: int = 0
     error: str = ""
-    known: dict[Question[Any], Any] = field(default_factory=dict)
+    _answers: list[Any] = field(default_factory=list)  # by number
+    _known: dict[Question[Any], int] = field(default_factory=dict)
+
+    def told(self, question: Question[Any]) -> Any:
+        """The answer to a question that the memo knows; None if it was not asked, or failed."""
+        number = self._known.get(question)
+        return None if number is None else self._answers[number]
 
     def resume(self, memo: bool) -> None:
         """Send the answers; the next batch is unsent. Raises StopIteration with the ranking."""
-        batch = self.strategy.send(self.answers)  # type: ignore[arg-type]
-        self.answers = [None] * len(batch)
+        told = None if self.batch is None else [self._answers[number] for number in self.batch]
+        batch = self.strategy.send(told)  # type: ignore[arg-type]
         self.questions += len(batch)
-        self.unsent = self._unknown(batch, memo)
+        if memo:
+            self._recall(batch)
+        else:
+            begin = len(self._answers)
+            self.batch, self.unsent = range(begin, begin + len(batch)), batch
+            self._answers += [UNKNOWN] * len(batch)
 
-    def spend(self) -> list[Unsent]:
-        """What goes out now; when that is nothing, what is unsent stays undecided."""
-        room = 0 if self.unasked else self._room()
+    def spend(self) -> tuple[int, Sequence[Question[Any]]]:
+        """What goes out now, and its first number; if it is nothing, the rest stays undecided."""
+        first, room = len(self._answers) - len(self.unsent), 0 if self.unasked else self._room()
         sent, self.unsent = self.unsent[:room], self.unsent[room:]
         if not sent:
-            self._leave_undecided()
-            return []
+            self._leave_undecided(first)
+            return first, sent
         self.begun = self.begun or monotonic()
         self.calls += len(sent)
-        for question, _ in sent:
-            self.slots += len(question.documents)
+        self.slots += sum([len(question.documents) for question in sent])
         self.rounds += 1
         self.out = len(sent)
-        return sent
+        return first, sent
 
-    def receive(self, places: list[int], question: Question[Any], answer: Answer) -> None:
-        """Take an answer for every place of the batch that asked this question."""
+    def receive(self, number: int, answer: Answer) -> bool:
+        """Take an answer; false if the question has one."""
+        if self._answers[number] is not UNKNOWN:
+            return False
+        self._answers[number] = answer.value
         self.out -= 1
-        self.known[question] = answer.value
-        self._fill(places, answer.value)
         if answer.usage is not NO_USAGE:
             self.usage += answer.usage
         self.statuses[answer.status] += 1
         self.truncated += answer.truncated
         self.cut += answer.cut
+        return True
 
-    def _fill(self, places: list[int], value: Any) -> None:
-        assert self.answers is not None
-        for place in places:
-            self.answers[place] = value
+    def unanswered(self) -> list[int]:
+        """The numbers of its questions that are with the judge."""
+        sent = self._answers[: len(self._answers) - len(self.unsent)]
+        return [number for number, answer in enumerate(sent) if answer is UNKNOWN]
 
-    def _unknown(self, batch: list[Question[Any]], memo: bool) -> list[Unsent]:
-        """The questions of a batch that must be sent; the memo answers the others."""
-        if not memo:
-            return [(question, [place]) for place, question in enumerate(batch)]
-        fresh: dict[Question[Any], list[int]] = {}
-        for place, question in enumerate(batch):
-            if (value := self.known.get(question, UNKNOWN)) is not UNKNOWN:
-                self._fill([place], value)
-            elif (places := fresh.setdefault(question, [place]))[-1] != place:
-                places.append(place)
-        return list(fresh.items())
+    def _recall(self, batch: Sequence[Question[Any]]) -> None:
+        """Number a batch; what the memo does not know must be sent."""
+        known, answers = self._known.setdefault, self._answers
+        self.batch, self.unsent = numbers, unsent = [], []
+        for question in batch:
+            number = known(question, len(answers))
+            if number == len(answers):
+                answers.append(UNKNOWN)
+                unsent.append(question)
+            numbers.append(number)
 
     def _room(self) -> int:
         """How many of the unsent questions may go out before their costs are looked at again."""
@@ -147,10 +163,12 @@ class Job(Generic[K, R]):
             room = min(room, (left // spent if spent else room) if self.calls else 1)
         return max(room, 0)
 
-    def _leave_undecided(self) -> None:
-        for question, places in self.unsent:
-            self._fill(places, undecided(question))
-            self.unasked += len(places)
+    def _leave_undecided(self, first: int) -> None:
+        """What is unsent, and `first` the number of, says nothing, and is not remembered."""
+        for number, question in enumerate(self.unsent, first):
+            self._answers[number] = undecided(question)
+            self._known.pop(question, None)
+        self.unasked += sum(number >= first for number in self.batch or ())
         self.unsent = []
 
 
@@ -162,13 +180,9 @@ class Drive(Generic[K, R]):
 
     def __init__(self, judge: Judge[K], *, memo: bool = True, on_error: str = "raise") -> None:
         self._judge, self._memo, self._on_error = judge, memo, on_error
-        self._out: dict[Hashable, tuple[Job[K, R], list[int], Question[Any]]] = {}
+        self._waiting: dict[int, Job[K, R]] = {}
+        self.out = 0  # so many questions are with the judge
         self.ready: deque[Job[K, R]] = deque()
-
-    @property
-    def out(self) -> int:
-        """How many questions are with the judge."""
-        return len(self._out)
 
     def send(self, job: Job[K, R]) -> bool:
         """Resume a job that is ready and send off what it asks; true if that was its end."""
@@ -178,13 +192,15 @@ class Drive(Generic[K, R]):
         except StopIteration as done:
             job.ranking = done.value
             return True
-        out, submit, query = self._out, self._judge.submit, job.query
-        for question, places in job.spend():
-            new = next(TICKETS)
-            out[new] = job, places, question
-            submit(new, query, question)
-        if not job.out:
+        first, sent = job.spend()
+        if not sent:
             self.ready.append(job)
+            return False
+        self._waiting[job.number] = job
+        self.out += len(sent)
+        submit, query = self._judge.submit, job.query
+        for ticket, question in enumerate(sent, (job.number << PLACES) + first):
+            submit(ticket, query, question)
         return False
 
     def receive(self) -> Iterator[Job[K, R]]:
@@ -194,15 +210,19 @@ class Drive(Generic[K, R]):
         was dropped.
         """
         for ticket, answer in self._judge.poll():
-            if ticket not in self._out:
+            number, place = divmod(cast(int, ticket), 1 << PLACES)
+            job = self._waiting.get(number)
+            if job is None or not job.receive(place, answer):
                 continue
-            job, places, question = self._out.pop(ticket)
-            job.receive(places, question, answer)
+            self.out -= 1
             if answer.status is Status.FAILED:
                 _fail(job, answer, self._on_error)
-            if not job.out and job.error:
+            if job.out:
+                continue
+            del self._waiting[job.number]
+            if job.error:
                 yield job
-            elif not job.out:
+            else:
                 self.ready.append(job)
 
     def drop(self, job: Job[K, R]) -> list[Hashable]:
@@ -210,10 +230,10 @@ class Drive(Generic[K, R]):
         job.strategy.close()
         if job in self.ready:
             self.ready.remove(job)
-        tickets = [ticket for ticket, (owner, *_) in self._out.items() if owner is job]
-        for ticket in tickets:
-            del self._out[ticket]
-        return tickets
+        if self._waiting.pop(job.number, None) is None:
+            return []
+        self.out -= job.out
+        return [(job.number << PLACES) + number for number in job.unanswered()]
 
 
 def drive(

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vocabularies import ADDED, TEXTS, TOKENIZERS
 
-from rerank.engines.assembly import Assembly
+from rerank.engines.assembly import LENGTH, Assembly
 
 
 def encoder(name):
@@ -48,6 +48,34 @@ def test_a_text_cut_anywhere_gives_the_ids_of_the_whole(name, backend, text, cut
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     parts = [text[start:end] for start, end in pairwise(edges)]
     assert Assembly(encode, backend).ids(parts) == encode(text)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@given(
+    texts=st.lists(st.sampled_from(TEXTS), min_size=3, max_size=6), ends=st.lists(st.integers(1))
+)
+@settings(
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_long_text_cut_again_and_again_gives_the_ids_of_the_whole(name, backend, texts, ends):
+    encode, long = encoder(name), f" {' '.join(texts)}"
+    assembly = Assembly(encode, backend)
+    for end in [len(long), *(end % len(long) for end in ends)]:
+        parts = ["[1]", long[:end], "\n"]
+        assert assembly.ids(parts) == encode("".join(parts))
+
+
+def test_of_a_passage_that_is_cut_no_more_than_its_end_is_tokenised_again():
+    encode, seen = encoder("qwen"), []
+    assembly = Assembly(lambda text: seen.append(text) or encode(text), TOKENIZERS["qwen"])
+    words = [f"word{number}" for number in range(300)]
+    assembly.ids(["[1]", f" {' '.join(words)}", "\n"])
+    seen.clear()
+    cut = ["[1]", f" {' '.join(words[:200])}", "\n"]
+    assert assembly.ids(cut) == encode("".join(cut))
+    assert sum(map(len, seen)) <= LENGTH
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

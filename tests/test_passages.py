@@ -6,7 +6,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rerank.passages import CONTROL, HEADING, IDENTIFIER, clean, harmless, passage
+from rerank.passages import (
+    CONTROL,
+    HEADING,
+    IDENTIFIER,
+    _first_found,
+    clean,
+    first_words,
+    harmless,
+    passage,
+)
 from rerank.records import Doc
 
 
@@ -47,6 +56,12 @@ def test_text_and_title_can_be_shown_apart_and_both_are_cut():
 )
 def test_words_are_counted_in_any_script(text, limit, content):
     assert shown(text, limit).content == content
+
+
+@given(st.text(st.sampled_from("ab. \t\n\x0b\x1c\x85\xa0\u2003信は검\u200b")), st.integers(0, 9))
+@example(" a  b ", 1)
+def test_the_short_way_to_the_first_words_finds_what_the_long_one_does(text, limit):
+    assert first_words(text, limit) == _first_found(text, limit)
 
 
 def test_a_long_run_without_spaces_does_not_pass_for_one_word():

@@ -6,15 +6,20 @@ with the start of the next, the two are tokenised as one.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, lru_cache, partial
+from itertools import chain, islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
+from rerank.engines.kept import Ids, Kept
+
+Spell: TypeAlias = Callable[[list[str]], Iterable[Ids]]
 ANCHOR = "\n"
+LENGTH = 256  # characters of a longer part that are tokenised by themselves
 REACH = 24  # characters on each side of a joint that decide whether a tokenizer joins across it
-PARTS = 1 << 16  # parts that are kept, and joints
+PARTS = 1 << 16  # parts whose ends are kept, and joints
+FIRST = 1 << 10  # first parts that are kept
 WORD = r"(?:\w|[^\w\s]+)?"
 HEAD, TAIL = re.compile(rf"\s*{WORD}"), re.compile(rf"{WORD}\s*$")
 
@@ -24,12 +29,21 @@ class Assembly:
 
     With the `backend` of a fast tokenizer it looks at less of a joint. Where that cuts a text into
     words first, nothing is joined across two of them, so the white space around a joint decides,
-    and what is next to it. Of any other its vocabulary tells where it never joins.
+    and what is next to it. Of any other its vocabulary tells where it never joins. `spell`
+    tokenises many texts in one call, if a tokenizer has a faster way for that.
     """
 
-    def __init__(self, encode: Callable[[str], Sequence[int]], backend: Any = None) -> None:
+    def __init__(
+        self,
+        encode: Callable[[str], Sequence[int]],
+        backend: Any = None,
+        spell: Spell | None = None,
+    ) -> None:
         self._encode, self._backend = encode, backend
-        self._ids = lru_cache(PARTS)(self._part)
+        self._spell = spell or partial(map, encode)
+        self._first = lru_cache(FIRST)(self._part)
+        self._inside, self._lengths = Kept(self._by_lengths), Kept(self._alike)
+        self._one = _Numbers().__getitem__
         self._ends = lru_cache(PARTS)(self._edges)
         self._joined = lru_cache(PARTS)(self._joins)
         self._touch = lru_cache(PARTS)(self._may_join)
@@ -37,8 +51,21 @@ class Assembly:
     def ids(self, parts: Sequence[str]) -> list[int]:
         """The ids of `"".join(parts)`."""
         first, *others = self._apart([part for part in parts if part] or [""])
-        ids = self._ids
-        return [*ids(first, False), *chain.from_iterable(ids(part, True) for part in others)]
+        return [*self._first(first, False), *chain.from_iterable(self._inside.ids(others))]
+
+    def _by_lengths(self, parts: list[str]) -> Iterable[Ids]:
+        """The ids of parts inside a text; of one that is cut later, only the last length is new."""
+        groups = [self._apart(_lengths(part)) for part in parts]
+        found = iter(self._lengths.ids([length for group in groups for length in group]))
+        for group in groups:
+            ids = list(islice(found, len(group)))
+            yield ids[0] if len(ids) == 1 else tuple(chain.from_iterable(ids))
+
+    def _alike(self, parts: list[str]) -> Iterable[Ids]:
+        """The ids of parts inside a text, each tokenised as it is; equal ids are one object."""
+        anchor = ANCHOR if self._dummy else ""
+        for ids in self._spell([anchor + part for part in parts]):
+            yield tuple(map(self._one, self._behind(ids) if anchor else ids))
 
     def _apart(self, parts: list[str]) -> list[str]:
         """The parts, with those glued together that a tokenizer would join.
@@ -170,7 +197,30 @@ class Assembly:
         """
         if not (inside and self._dummy):
             return tuple(self._encode(text))
-        ids = list(self._encode(ANCHOR + text))
-        if ids[: len(self._anchor)] != self._anchor:
+        return tuple(self._behind(self._encode(ANCHOR + text)))
+
+    def _behind(self, ids: Ids) -> Ids:
+        """What is behind the anchor, of the ids of both."""
+        if list(ids[: len(self._anchor)]) != self._anchor:
             return (-1,)  # no id: any joint before it counts as joined
-        return tuple(ids[len(self._anchor) :])
+        return ids[len(self._anchor) :]
+
+
+class _Numbers(dict[int, int]):
+    """The one object that stands for each number."""
+
+    def __missing__(self, number: int) -> int:
+        self[number] = number
+        return number
+
+
+def _lengths(part: str) -> list[str]:
+    """A long part, cut before spaces, from its start on: what is left of it begins alike."""
+    lengths, start = [], 0
+    while start + LENGTH < len(part):
+        end = part.rfind(" ", start + 1, start + LENGTH)
+        if end < 0:
+            break
+        lengths.append(part[start:end])
+        start = end
+    return [*lengths, part[start:]]

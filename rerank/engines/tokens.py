@@ -4,7 +4,7 @@ The one place where a label becomes a token id. It takes any Hugging Face tokeni
 imports none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -37,7 +37,8 @@ class Tokens:
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         backend = getattr(tokenizer, "backend_tokenizer", None)
-        self._assembly = Assembly(lambda text: self._encode(text, False), backend)
+        spell = self._spell if hasattr(backend, "encode_batch_fast") else None
+        self._assembly = Assembly(lambda text: self._encode(text, False), backend, spell)
         self._trusted, self._told = True, 0
 
     @property
@@ -136,8 +137,7 @@ class Tokens:
             tail = parts[-1] if parts and len(parts[-1]) >= 16 else self.text(request)
             key = (tail[-16:], want.labels)
             if key not in self._labels:
-                text = self.text(request)
-                self._labels[key] = self._verified(text, want.labels, not request.chat)
+                self._labels[key] = self._verified(request, want.labels)
             return self._labels[key]
 
     def continued(self, request: Request) -> tuple[list[int], int]:
@@ -156,14 +156,14 @@ class Tokens:
             )
         return whole, len(prompt)
 
-    def _verified(self, text: str, labels: Sequence[str], special: bool) -> tuple[int, ...]:
-        prefix = self._encode(text, special)
+    def _verified(self, request: Request, labels: Sequence[str]) -> tuple[int, ...]:
+        prefix, before = self.ids(request), self.text(request)[-12:]
         found: dict[int, str] = {}
         for label in labels:
-            ids = self._encode(text + label, special)
+            ids = self.ids(replace(request, prefill=request.prefill + label))
             if ids[:-1] != prefix or len(ids) != len(prefix) + 1:
                 raise LabelError(
-                    f"label {label!r} is not one token of its own after {text[-12:]!r}"
+                    f"label {label!r} is not one token of its own after {before!r}"
                     f" for this model's tokenizer; {MEND}"
                 )
             if ids[-1] in found:
@@ -172,6 +172,16 @@ class Tokens:
                 )
             found[ids[-1]] = label
         return tuple(found)
+
+    def _spell(self, texts: list[str]) -> Iterable[list[int]]:
+        """The ids of texts without special tokens, many in one call, as a fast tokenizer has them.
+
+        It is asked as its class asks it, whatever others have set it to.
+        """
+        backend = self.tokenizer.backend_tokenizer
+        if backend.truncation or backend.padding or backend.encode_special_tokens:
+            return (self._encode(text, False) for text in texts)
+        return (it.ids for it in backend.encode_batch_fast(texts, add_special_tokens=False))
 
     def _encode(self, text: str, special: bool) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=special))

@@ -191,7 +191,7 @@ def _issues(job: Driven, given: Given) -> tuple[Issue, ...]:
 
 def _score(job: Driven, doc: Doc, parts: Parts | None) -> float | None:
     """The rating of a document; None where it has none, or one that could not be read."""
-    found = [job.known.get(Rate(part)) for part in (parts.of(doc) if parts else [doc])]
+    found = [job.told(Rate(part)) for part in (parts.of(doc) if parts else [doc])]
     rated = [-math.inf if rating is None else rating for rating in found]
     score = parts.joined(rated) if parts else rated[0]
     return score if math.isfinite(score) else None

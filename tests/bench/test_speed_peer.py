@@ -11,6 +11,7 @@ from bench.lists import candidates
 from bench.peers import rank_llm
 from bench.report import record
 
+from rerank import passages
 from rerank.cost import strategy_of
 from rerank.engines.vllm import VLLM
 from rerank.judges import LLMJudge
@@ -77,6 +78,15 @@ def _request(query, docs):
     return {"query": {"text": query.text, "qid": query.id}, "candidates": found}
 
 
+def forget(assembly):
+    """As if no passage had been seen."""
+    for kept in (assembly._inside, assembly._lengths):
+        kept._newer.clear()
+        kept._older.clear()
+    passages.passage.cache_clear()
+    passages.clean.cache_clear()
+
+
 def ours(engine, method, lists, new_tokens):
     """The same in this process, every passage seen for the first time."""
     strategy, prompt = strategy_of(METHODS[method])
@@ -85,7 +95,7 @@ def ours(engine, method, lists, new_tokens):
     options = METHODS[method].options
     [(query, docs), *_] = lists.items()
     list(drive([(query, strategy(docs[:40], **options))], judge))  # as the peer does: a cold engine
-    engine._tokens._assembly._ids.cache_clear()
+    forget(engine._tokens._assembly)
     assert engine._engine.reset_prefix_cache()
     asking = ((query, strategy(docs, **options)) for query, docs in lists.items())
     before, begun, used = spent(), perf_counter(), process_time()
