@@ -20,6 +20,8 @@ TEXT = st.one_of(st.text(max_size=9), st.sampled_from(["", " ", '"', "a b", "x\n
 WRITES = [
     "Nothing.",
     "{{ query }}",
+    "{{ query }}.",
+    'Is it "{{ query }}"?\n\nSay so.',
     'Ask: "{{ query }}"\n\n{% for doc in docs %}[{{ doc.label }}] {{ doc.content }}\n{% endfor %}',
     "{{ docs|length }}{% for doc in docs %}{{ doc.text }}{{ ', ' if not loop.last }}{% endfor %}",
     "{% if instruction %}{{ instruction }}\n{% endif %}{{ docs[0].title }}{{ docs[1].title }}",

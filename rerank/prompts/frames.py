@@ -42,6 +42,8 @@ class Frame(NamedTuple):
 
     def filled(self, fields: Sequence[str]) -> tuple[str, tuple[int, ...]]:
         """The whole text, and where it was put together, in rising order."""
+        if len(self.holes) < 2:
+            return self._short(fields) if self.holes else (self.first, ())
         pieces = [self.first] * (2 * len(self.holes) + 1)
         shown = [fields[hole] for hole in self.holes]
         pieces[1::2], pieces[2::2] = shown, self.texts
@@ -52,6 +54,15 @@ class Frame(NamedTuple):
             seams.add(end + behind)
             end += after
         return "".join(pieces), tuple(sorted(seams - {0, end}))
+
+
+    def _short(self, fields: Sequence[str]) -> tuple[str, tuple[int, ...]]:
+        """The same with one hole, as each turn of a conversation about passages has."""
+        field, [after], [(before, behind, _)] = fields[self.holes[0]], self.texts, self.around
+        opens = len(self.first) - before
+        text, closes = self.first + field + after, len(self.first) + len(field) + behind
+        seams = (opens, closes) if opens < closes else (opens,)
+        return text, tuple(seam for seam in seams if 0 < seam < len(text))
 
 
 def frame(template: str, fields: Mapping[str, Any]) -> Frame | None:
