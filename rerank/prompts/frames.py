@@ -55,7 +55,6 @@ class Frame(NamedTuple):
             end += after
         return "".join(pieces), tuple(sorted(seams - {0, end}))
 
-
     def _short(self, fields: Sequence[str]) -> tuple[str, tuple[int, ...]]:
         """The same with one hole, as each turn of a conversation about passages has."""
         field, [after], [(before, behind, _)] = fields[self.holes[0]], self.texts, self.around
