@@ -58,15 +58,19 @@ def _refuse_old(home: Path) -> None:
 
 @once
 def java_class(name: str) -> Any:
-    """A Java class; the first one starts Java in this process."""
+    """A Java class; the first one starts Java in this process, without its own log on stderr."""
     java = find()
     config = extra("jnius_config", "lucene")
     os.environ["JAVA_HOME"] = str(java.home)
-    if not config.vm_running:
+    running = config.vm_running
+    if not running:
         config.add_classpath(str(java.jar))
         config.add_options("-Xmx4g")
     try:
-        return extra("jnius", "lucene").autoclass(name)
+        jnius = extra("jnius", "lucene")
+        if not running:
+            jnius.autoclass("java.util.logging.LogManager").getLogManager().reset()
+        return jnius.autoclass(name)
     except Exception as wrong:  # jnius raises its own, which only a started Java has
         reason = " ".join(str(wrong).split())
         raise EngineError(f"Java at {java.home} cannot give {name}: {reason}") from wrong
