@@ -1,6 +1,7 @@
 # make demo   the pipeline on a small collection, with its table      make test   every test
 # make quick  the tests that take a minute                            make lint   form, types, import directions
 # make bench  speed, as ratios within one run                         make setup  all of it into .venv
+# make gpu    right and fast on a CUDA device, with vLLM beside it: make gpu BIN=/where/its/python/is
 PYTHON ?= python3
 BIN    := .venv/bin
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints/cpu.txt --overrides constraints/overrides.txt
@@ -9,7 +10,7 @@ OUT    := .demo
 # two models at a time on two cores: each on one, wherever the machine puts it
 TWO    := OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind
 
-.PHONY: setup demo test quick lint fix bench docs leaderboard clean
+.PHONY: setup demo test quick lint fix bench gpu docs leaderboard clean
 
 setup: .venv/dev
 
@@ -37,6 +38,9 @@ fix: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider
+
+gpu:
+	TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider $(addprefix tests/gpu/test_,speed.py correct.py card.py)
 
 docs: .venv/dev
 	$(BIN)/python tests/pages.py

@@ -8,7 +8,7 @@ import gzip
 from collections import defaultdict
 
 import pytest
-from costs import bounds
+from costs import NARROW, bounds
 from shared import collection
 from tiny import checkpoint
 
@@ -28,21 +28,6 @@ ELSEWHERE = {
     "scorer": "scorer",  # a cross-encoder's score of a pair: no text, no label
     "rankllama": "scorer",
     "bge-reranker-gemma": "transformers",  # a bare logit, which vLLM gives no more
-}
-NARROW = {  # windows smaller than the list, so that each strategy goes its whole way
-    "sliding-window": {"window": 4, "stride": 2, "k": 3},
-    "self-consistency": {"times": 3, "options": {"window": 4, "stride": 2}},
-    "prp-heapsort": {"k": 3},
-    "prp-sliding": {"k": 3},
-    "setwise-heapsort": {"k": 3, "children": 3},
-    "setwise-bubblesort": {"k": 3, "children": 3},
-    "top-down": {"window": 4, "cutoff": 3, "buffer": 4, "k": 3},
-    "tournament": {"window": 4, "tournaments": 2},
-    "joint-blocks": {"block": 4},
-    "uncertain": {"window": 4, "k": 3, "few": 2, "max_calls": 6},
-    "active": {"window": 4, "k": 3, "max_calls": 6},
-    "adaptive-rating": {"batch": 4},
-    "adaptive-window": {"window": 4, "step": 2},
 }
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]

@@ -177,3 +177,22 @@ def test_a_text_is_cut_after_a_token_and_what_it_lost_is_counted(apart):
 def test_a_tokenizer_that_does_not_know_where_its_tokens_end_cuts_nothing():
     with pytest.raises(EngineError, match="does not say where its tokens end: cut at words"):
         Tokens(SimpleNamespace(is_fast=False, encode=lambda *_, **__: [])).cut("text", 1)
+
+
+def test_what_is_new_in_many_requests_is_tokenised_in_one_call_before_it_is_asked_for(apart):
+    def asked(number):
+        passage = f"Passage {number} says {'no ' * number}more."
+        messages = (Message("user", f"{passage}\n\nIs it so?"),)
+        return Request(messages, Text(1), seams=((len(passage),),))
+
+    calls = []
+    tokens = Tokens(apart)
+    spell = tokens._assembly._spell
+    tokens._assembly._spell = lambda texts: calls.append(len(texts)) or spell(texts)
+    tokens.ids(asked(0))
+    calls.clear()
+    tokens.learn(map(asked, range(1, 9)))
+    assert len(calls) == 1 and calls[0] >= 8
+    for number in range(1, 9):
+        assert tokens.ids(asked(number)) == Tokens(apart).ids(asked(number))
+    assert len(calls) == 1

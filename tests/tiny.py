@@ -1,5 +1,6 @@
 """A tiny Qwen3 of random weights with its own tokenizer: a real checkpoint in a second."""
 
+from functools import cache
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -23,22 +24,27 @@ def checkpoint(
     layers: int = 2,
     heads: int = 4,
     context: int = 8192,
+    spread: float = 0.2,
 ) -> Path:
-    """Write config, weights and tokenizer to `folder`; with `brackets_merge`, "[A" is one token."""
+    """Write config, weights and tokenizer to `folder`; with `brackets_merge`, "[A" is one token.
+
+    `spread` is the standard deviation of every weight; models begin their training with 0.02.
+    """
     from transformers import Qwen3ForCausalLM
 
-    tokenizer = _tokenizer(brackets_merge, context)
+    made = tokenizer(context, brackets_merge)
     sizes = hidden, layers, heads
-    return _saved(folder, Qwen3ForCausalLM, tokenizer, seed, sizes, context)
+    return _saved(folder, Qwen3ForCausalLM, made, seed, sizes, context, initializer_range=spread)
 
 
 def classifier(folder: Path, seed: int = 0, *, hidden: int = 64, layers: int = 2) -> Path:
     """The same as a cross-encoder, which scores a pair at its last token; vLLM serves it, too."""
     from transformers import Qwen3ForSequenceClassification
 
-    tokenizer, context = _tokenizer(False, 8192), 8192
-    kind = Qwen3ForSequenceClassification
-    return _saved(folder, kind, tokenizer, seed, (hidden, layers, 4), context, num_labels=1)
+    kind, context = Qwen3ForSequenceClassification, 8192
+    made = tokenizer(context)
+    more = {"num_labels": 1, "initializer_range": 0.2}
+    return _saved(folder, kind, made, seed, (hidden, layers, 4), context, **more)
 
 
 def _saved(folder, kind, tokenizer, seed, sizes, context, **more) -> Path:
@@ -57,7 +63,6 @@ def _saved(folder, kind, tokenizer, seed, sizes, context, **more) -> Path:
         num_key_value_heads=max(1, heads // 2),
         head_dim=max(32, hidden // heads),  # the smallest that vLLM serves on a CPU
         max_position_embeddings=context,
-        initializer_range=0.2,
         bos_token_id=None,
         eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
         pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
@@ -68,7 +73,9 @@ def _saved(folder, kind, tokenizer, seed, sizes, context, **more) -> Path:
     return folder
 
 
-def _tokenizer(brackets_merge: bool, context: int):
+@cache
+def tokenizer(context: int, brackets_merge: bool = False):
+    """Of the prompts' own words, with all their labels; `context` tokens fit its model."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -88,7 +95,7 @@ def _tokenizer(brackets_merge: bool, context: int):
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator(_words(), trainer)
+    bpe.train_from_iterator(words(), trainer)
     bpe.add_special_tokens([AddedToken(token, special=True) for token in special])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
@@ -100,7 +107,7 @@ def _tokenizer(brackets_merge: bool, context: int):
     )
 
 
-def _words() -> list[str]:
+def words() -> list[str]:
     """Prompts' own words, and every label after a bracket, a space and a line's start."""
     root = Path(__file__).resolve().parents[1] / "prompts"
     worded = [path for path in sorted(root.rglob("*.toml")) if "boxed" not in path.name]

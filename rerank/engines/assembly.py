@@ -50,8 +50,12 @@ class Assembly:
 
     def ids(self, parts: Sequence[str]) -> list[int]:
         """The ids of `"".join(parts)`."""
-        first, *others = self._apart([part for part in parts if part] or [""])
+        first, *others = self._apart(parts)
         return [*self._first(first, False), *chain.from_iterable(self._inside.ids(others))]
+
+    def learn(self, texts: Iterable[Sequence[str]]) -> None:
+        """Tokenise in one call what is new in these texts, each given in parts."""
+        self._inside.ids([part for parts in texts for part in self._apart(parts)[1:]])
 
     def _by_lengths(self, parts: list[str]) -> Iterable[Ids]:
         """The ids of parts inside a text; of one that is cut later, only the last length is new."""
@@ -67,11 +71,12 @@ class Assembly:
         for ids in self._spell([anchor + part for part in parts]):
             yield tuple(map(self._one, self._behind(ids) if anchor else ids))
 
-    def _apart(self, parts: list[str]) -> list[str]:
-        """The parts, with those glued together that a tokenizer would join.
+    def _apart(self, given: Sequence[str]) -> list[str]:
+        """The parts, with those glued together that a tokenizer would join; at least one.
 
         From the end on, so that each joint is judged with all that follows it up to the next.
         """
+        parts = [part for part in given if part] or [""]
         ends = list(map(self._ends, parts))
         heads, tails = map(itemgetter(0), ends[1:]), map(itemgetter(1), ends)
         if not any(map(self._touch, tails, heads)):

@@ -82,6 +82,12 @@ class Tokens:
             self._told += 1
             return ids if self._told & (self._told - 1) else self._looked(request, ids)
 
+    def learn(self, requests: Iterable[Request]) -> None:
+        """Tokenise in one call what is new in these requests; their `ids` are quick after it."""
+        with stage("tokenise"):
+            seamed = (it for it in requests if it.chat and it.seams and self._trusted)
+            self._assembly.learn(parts for parts in map(self._parts, seamed) if parts)
+
     def _looked(self, request: Request, ids: list[int]) -> list[int]:
         """The ids of the whole prompt; parts are trusted while theirs are the same."""
         whole = self._encode(self.text(request), False)

@@ -5,14 +5,13 @@ never looked up among the likeliest: `logprob_token_ids`, and no request asks fo
 `logprobs`, which one of vLLM's two runners would mix up with it in one step. The head computes
 in float32, because in bfloat16 twenty labels nearly always hold a tie.
 
-Whatever names vllm stands below the line; all of it is the same in 0.26 (CUDA) and 0.32 (CPU).
+Whatever names vllm stands below the line, the same in 0.26 (CUDA) and 0.32 (CPU).
 """
 
 import json
 import os
-import sys
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Collection, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache, partial
 from itertools import count
@@ -21,6 +20,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from rerank.engines import NOBODY, beside_numba, checkpoints, folders
+from rerank.engines.prints import stdout_on_stderr
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError, extra
 from rerank.records import Usage
@@ -30,6 +30,7 @@ Reader: TypeAlias = Callable[[Any, Usage], Reply]
 Task: TypeAlias = tuple[list[int], Any, Reader]
 """A request as vLLM takes it, token ids and sampling parameters, and what reads its output."""
 
+TOGETHER = 64  # requests that are tokenised in one call
 MOST_LABELS = 128  # vllm.sampling_params.MAX_LOGPROB_TOKEN_IDS
 SCORING = {"max_tokens": 1, "temperature": 0, "detokenize": False, "flat_logprobs": True}
 
@@ -67,26 +68,37 @@ class VLLM:
         self.name = _name(model, config.model_config, chat_template_options, asked)
         self._numbers = count()
         self._out: dict[str, tuple[Hashable, Reader]] = {}
-        self._ready: list[tuple[Hashable, Reply]] = []
-        self._woken = False
+        self._asked: dict[Hashable, Request] = {}
+        self._ready, self._woken = list[tuple[Hashable, Reply]](), False
 
     def check(self, request: Request) -> None:
         """Raise `EngineError` where this model cannot answer a request of this form exactly."""
         self._task(request)
 
     def submit(self, ticket: Hashable, request: Request) -> None:
-        """Queue one request; the next `poll` says why, where it cannot be sent.
+        """Queue one request; a `poll` says why, where it cannot be sent.
 
-        vLLM itself queues what exceeds its `max_num_seqs`, so there is no limit here.
+        Many go out at a time, tokenised side by side; vLLM queues what exceeds its `max_num_seqs`.
         """
+        self._asked[ticket] = request
+        if len(self._asked) >= TOGETHER:
+            self._send_all()
+
+    def _send_all(self) -> None:
+        asked, self._asked = self._asked, {}
+        with suppress(Exception):  # what cannot be tokenised says so below, for itself
+            self._tokens.learn(asked.values())
+        for ticket, request in asked.items():
+            self._send(ticket, request)
+
+    def _send(self, ticket: Hashable, request: Request) -> None:
         try:
             ids, params, read = self._task(request)
             if (over := len(ids) + params.max_tokens - self._limit) > 0:
                 self._ready.append((ticket, Reply(overflow=over)))
                 return
             number = str(next(self._numbers))
-            prompt = {"type": "token", "prompt_token_ids": ids}
-            self._engine.add_request(number, prompt, params)
+            self._engine.add_request(number, {"type": "token", "prompt_token_ids": ids}, params)
         except Exception as refusal:
             self._ready.append((ticket, Reply(error=_line(refusal))))
         else:
@@ -94,6 +106,7 @@ class VLLM:
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         """Step until something is finished; `EngineError` where vLLM died."""
+        self._send_all()
         ready, self._ready = self._ready, []
         while self._out and not ready and not self._woken:
             ready = self._step()
@@ -104,14 +117,15 @@ class VLLM:
         self._woken = True
 
     def cancel(self, tickets: Collection[Hashable]) -> None:
+        for ticket in tickets:
+            self._asked.pop(ticket, None)
         gone = [number for number, (ticket, _) in self._out.items() if ticket in tickets]
         self._engine.abort_request(gone)
         self._out = {n: asked for n, asked in self._out.items() if n not in gone}
 
     def close(self) -> None:
         """Stop vLLM, whatever it is at, and free its memory."""
-        self._out.clear()
-        self._ready.clear()
+        self._asked, self._out, self._ready = {}, {}, []
         if self._engine is not None:
             self._engine.engine_core.shutdown()
             self._engine = None
@@ -218,7 +232,7 @@ def _start(options: dict[str, Any], in_process: bool | None) -> Any:
     """Load the model with the step sizes of vLLM's offline class; any other usage takes smaller."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    with _stdout_on_stderr():
+    with stdout_on_stderr():
         extra("vllm", "vllm")
         beside_numba.hide_dict()
         given = _given(options)
@@ -284,17 +298,3 @@ def _params(**options: Any) -> Any:
     given = {key: list(it) if isinstance(it, tuple) else it for key, it in options.items()}
     final = vllm.RequestOutputKind.FINAL_ONLY
     return vllm.SamplingParams(output_kind=final, skip_clone=True, **given)
-
-
-@contextmanager
-def _stdout_on_stderr() -> Iterator[None]:
-    """Loading prints; a process that vLLM starts meanwhile prints on stderr for good."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)

@@ -28,10 +28,14 @@ def candidates(name: str, queries: int, depth: int = 100) -> dict[Query, list[Do
     return {query: docs[query.id] for query in wanted[:queries]}
 
 
-def reranked(engine, method, lists, **options):
-    """Every job of a method over these lists, with an engine's model as the judge."""
+def reranked(engine, method, lists, max_tokens=None, changed=(), **options):
+    """Every job of a method over these lists, with an engine's model as the judge.
+
+    `changed` are options of its strategy, `options` those of `drive`.
+    """
     strategy, prompt = strategy_of(METHODS[method])
-    judge = LLMJudge(prompt, engine)
+    judge = LLMJudge(prompt.with_sampling(max_tokens=max_tokens), engine)
     judge.check(20)
-    asking = ((query, strategy(docs, **METHODS[method].options)) for query, docs in lists.items())
+    given = METHODS[method].options | dict(changed)
+    asking = ((query, strategy(docs, **given)) for query, docs in lists.items())
     return list(drive(asking, judge, **options))

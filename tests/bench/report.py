@@ -29,14 +29,14 @@ def record(section: str, rows: Sequence[Mapping[str, Any]], note: str = "") -> N
     print(f"\n\n{section}\n\n{text}")
 
 
-def write(path: Path = FILE) -> None:
+def write(path: Path = FILE, title: str = "What `make bench` found") -> None:
     """Put what was measured into the file, each section in its place."""
     kept = path.read_text(encoding="utf-8") if path.exists() else ""
     known = [part.split("\n", 1) for part in re.split("^## ", kept, flags=re.M)[1:]]
     stood = {section: f"{content.strip()}\n" for section, content in known}
     sections = sorted((stood | MEASURED).items())
     text = "".join(f"\n## {section}\n\n{content}" for section, content in sections)
-    path.write_text(f"# What `make bench` found\n\n{_machine()}\n{text}", encoding="utf-8")
+    path.write_text(f"# {title}\n\n{_machine()}\n{text}", encoding="utf-8")
 
 
 def _machine() -> str:
@@ -61,9 +61,10 @@ def _memory() -> float:
 
 
 def _commit() -> str:
+    """Of this checkout; `COMMIT` names it where only its files have travelled."""
     asked = ["git", "rev-parse", "--short", "HEAD"]
     said = subprocess.run(asked, capture_output=True, text=True, cwd=FILE.parent)
-    return said.stdout.strip() or "unknown"
+    return os.environ.get("COMMIT") or said.stdout.strip() or "unknown"
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,179 @@
+"""On a GPU: the labels' scores are exact, no two tie, every method ranks, FIRST says what is first.
+
+The models are made here: a small one of random weights, rounded to what a GPU computes in, and the
+boxed decoder. Scores are compared with transformers in float32 on the same card.
+"""
+
+import os
+import random
+from dataclasses import replace
+from itertools import combinations
+from statistics import fmean
+
+import pytest
+import tiny
+from bench.lists import reranked
+from bench.report import record
+from costs import NARROW
+from gpu import shapes
+
+from rerank.engines.transformers import Transformers
+from rerank.engines.vllm import VLLM
+from rerank.methods import METHODS
+from rerank.prompts import question_over, read_prompt
+from rerank.wants import Labels, Text
+
+WINDOWS = int(os.environ.get("GPU_WINDOWS", 1000))
+COMPARED = min(60, WINDOWS)
+CLOSE = 0.02
+PRECISIONS = "float32", "bfloat16"
+PROMPTS = {
+    "small": [
+        "listwise/first",
+        "setwise/setwise-labels",
+        "pairwise/prp-labels",
+        "pointwise/yes-no",
+    ],
+    "boxed-decoder": ["listwise/boxed"],
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The tiny checkpoint, wider and deeper, in weights that bfloat16 holds exactly."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder = tiny.checkpoint(tmp_path_factory.mktemp("small"), hidden=512, layers=12, spread=0.02)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module", params=PROMPTS)
+def model(request):
+    """A checkpoint's name in the table, the model in vLLM, and the prompts that it can answer."""
+    name = request.param
+    folder = request.getfixturevalue("small") if name == "small" else name
+    engine = VLLM(folder, dtype="bfloat16", max_model_len=8192, gpu_memory_utilization=0.5)
+    yield name, folder, engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def passages():
+    return shapes.lists(40, 100)
+
+
+def windows(passages, count, wide=20):
+    """Queries, each with passages drawn by chance from those of all queries."""
+    draw = random.Random(1)
+    docs = [doc for found in passages.values() for doc in found]
+    queries = list(passages)
+    return [(queries[at % len(queries)], draw.sample(docs, wide)) for at in range(count)]
+
+
+def requests(prompt, engine, asked):
+    worded = prompt.fitted(engine.special_tokens, engine.cut)
+    wide = {"Rate": 1, "Compare": 2}.get(prompt.asks.__name__, 20)
+    return [
+        worded.wording(query, question_over(prompt.asks, docs[:wide])).request
+        for query, docs in asked
+    ]
+
+
+def replies(engine, asked):
+    """Every request's reply, in the order of the requests."""
+    found = {}
+    for ticket, request in enumerate(asked):
+        engine.submit(ticket, request)
+    while len(found) < len(asked):
+        found.update(engine.poll())
+    assert not any(reply.error or reply.overflow for reply in found.values())
+    return [found[ticket] for ticket in range(len(asked))]
+
+
+def test_label_scores_are_those_of_float32_transformers(model, passages):
+    name, folder, engine = model
+    exact, rounded = (Transformers(folder, dtype=d, max_model_len=8192) for d in PRECISIONS)
+    rows = []
+    for path in PROMPTS[name]:
+        asked = requests(read_prompt(path), engine, windows(passages, COMPARED))
+        there, own, here = (replies(each, asked) for each in (exact, rounded, engine))
+        off, theirs = differences(there, here), differences(there, own)
+        spread = [max(reply.scores) - min(reply.scores) for reply in there]
+        rows.append({"model": name, "prompt": path, "requests": len(asked)})
+        rows[-1] |= {"scores": len(off), "most off": max(off), "mean off": fmean(off)}
+        rows[-1] |= {"transformers in bfloat16, most off": max(theirs)}
+        rows[-1] |= {"best to worst label": fmean(spread)}
+    record(f"Label scores against transformers in float32: {name}", rows, SCORES)
+    if name == "small":
+        assert max(row["most off"] for row in rows) < CLOSE
+
+
+def differences(some, others):
+    """Between the scores of the same requests."""
+    pairs = zip(some, others, strict=True)
+    return [abs(a - b) for x, y in pairs for a, b in zip(x.scores, y.scores, strict=True)]
+
+
+SCORES = (
+    "Natural logarithms of probability over the whole vocabulary: vLLM computes in bfloat16 with"
+    " its head in float32, transformers in float32 from the same bfloat16 weights."
+    " Best to worst label: the mean distance in a request, beside which an error is to be seen."
+    f" The goal is less than {CLOSE}."
+)
+
+
+def test_no_window_has_a_tie(model, passages):
+    name, _, engine = model
+    if name == "boxed-decoder":
+        pytest.skip("what it makes of random words is often the same for two passages")
+    prompt = read_prompt(PROMPTS[name][0])
+    found = replies(engine, requests(prompt, engine, windows(passages, WINDOWS)))
+    ties = sum(len(set(reply.scores)) < len(reply.scores) for reply in found)
+    nearest = min(abs(a - b) for r in found for a, b in combinations(r.scores, 2))
+    row = {"model": name, "windows": len(found), "with a tie": ties, "nearest two scores": nearest}
+    record(f"Ties among 20 labels: {name}", [row])
+    assert ties == 0
+
+
+def test_first_says_what_the_model_would_write_first(model, passages):
+    """Where what a model would write next is a label at all, it is the one with the best score."""
+    name, _, engine = model
+    prompt = read_prompt(PROMPTS[name][0])
+    scored = requests(prompt, engine, windows(passages, COMPARED))
+    written = [_writing(request) for request in scored]
+    labels = scored[0].want.labels
+    asked = zip(replies(engine, scored), replies(engine, written), strict=True)
+    pairs = [(labels[max(range(20), key=s.scores.__getitem__)], w.text) for s, w in asked]
+    said = [(best, text) for best, text in pairs if text.strip() in set(map(str.strip, labels))]
+    row = {"model": name, "windows": len(pairs), "a label is written": len(said)}
+    row |= {"and it is FIRST's best": sum(best.strip() == text.strip() for best, text in said)}
+    record(f"FIRST against generation: {name}", [row])
+    assert row["and it is FIRST's best"] == len(said)
+    if name == "boxed-decoder":
+        assert said
+
+
+def _writing(request):
+    assert isinstance(request.want, Labels)
+    return replace(request, want=Text(1))
+
+
+def test_every_method_ranks(model, passages):
+    name, _, engine = model
+    if name != "small":
+        pytest.skip("the boxed decoder answers its own prompts only")
+    few = {query: docs[:8] for query, docs in list(passages.items())[:2]}
+    rows = []
+    for method, row in METHODS.items():
+        if not row.prompt or read_prompt(row.prompt).reader.wants not in engine.wants:
+            continue
+        if method == "boxed-decoder" or "neighbours" in row.options:
+            continue
+        jobs = reranked(engine, method, few, 12, NARROW.get(row.strategy, {}))
+        assert all(set(job.ranking) == set(few[job.query]) for job in jobs)
+        rows.append({"method": method, "calls": sum(job.calls for job in jobs)})
+        rows[-1] |= {"prompt tokens": sum(job.usage.prompt_tokens for job in jobs)}
+    record("Every method through vLLM", rows)

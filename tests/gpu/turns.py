@@ -1,0 +1,93 @@
+"""One engine, two ways to drive it: ours, in turn, and vLLM's own with every request at once."""
+
+from dataclasses import dataclass, field
+from time import perf_counter, process_time, thread_time
+from typing import Any
+from unittest.mock import patch
+
+from bench.lists import reranked
+from gpu.floors import Read
+
+from rerank.engines.vllm import VLLM
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Seconds by the wall, of this thread and of this process; what was computed, and in how many
+    rounds a query."""
+
+    wall: float
+    host: float
+    threads: float
+    reads: list[Read]
+    rounds: float = 0.0
+    asked: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+class Both:
+    """A model in vLLM under this project's driver, and vLLM's offline class around the same."""
+
+    def __init__(self, folder: str, **options: Any) -> None:
+        begun = perf_counter()
+        self.ours = VLLM(folder, **options)
+        self.loading = perf_counter() - begun
+        from vllm import LLM
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        self.engine = self.ours._engine
+        with patch.object(LLMEngine, "from_engine_args", lambda *_, **__: self.engine):
+            self.theirs = LLM(folder, **options)
+
+    def in_turn(self, method: str, lists: Any, max_tokens: int | None = None) -> Turn:
+        """Rerank with a method from an empty prefix cache."""
+        self._forget()
+        asked: list[tuple[Any, Any]] = []
+        outputs: list[Any] = []
+        add, step = self.engine.add_request, self.engine.step
+
+        def adding(number: str, prompt: Any, params: Any) -> Any:
+            asked.append((prompt, params))
+            return add(number, prompt, params)
+
+        def stepping() -> Any:
+            found = step()
+            outputs.extend(found)
+            return found
+
+        with (
+            patch.object(self.engine, "add_request", adding),
+            patch.object(self.engine, "step", stepping),
+        ):
+            begun = _now()
+            jobs = reranked(self.ours, method, lists, max_tokens)
+            spent = _since(begun)
+        assert len(jobs) == len(lists) and not any(job.error for job in jobs)
+        rounds = sum(job.rounds for job in jobs) / len(jobs)
+        return Turn(*spent, list(map(_read, outputs)), rounds, asked)
+
+    def at_once(self, turn: Turn) -> Turn:
+        """vLLM's own loop over the requests of a turn, in the order in which we asked."""
+        self._forget()
+        begun = _now()
+        prompts, params = zip(*turn.asked, strict=True)
+        done = self.theirs.generate(list(prompts), list(params), use_tqdm=False)
+        return Turn(*_since(begun), list(map(_read, done)))
+
+    def close(self) -> None:
+        self.ours.close()
+
+    def _forget(self) -> None:
+        assert self.engine.reset_prefix_cache()
+
+
+def _now() -> tuple[float, ...]:
+    return perf_counter(), thread_time(), process_time()
+
+
+def _since(begun: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(now - then for now, then in zip(_now(), begun, strict=True))
+
+
+def _read(output: Any) -> Read:
+    [said] = output.outputs
+    return Read(len(output.prompt_token_ids), output.num_cached_tokens or 0, len(said.token_ids))
