@@ -13,7 +13,7 @@ from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rerank import evidence, runs
+from rerank import evidence, garbage, runs
 from rerank.account import TIMES, Account
 from rerank.cost import Cost, asking, expect, strategy_of
 from rerank.engines import Engine
@@ -24,7 +24,7 @@ from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
 from rerank.recipes import Recipe
 from rerank.records import Doc, Query, Run
-from rerank.scheduler import Budget, Judge, drive
+from rerank.scheduler import Budget, Job, Judge, drive
 from rerank.stopwatch import spent
 from rerank.suites import Suite
 from rerank.tasks import Task, load_tasks, measures_of, method_of, row_of, suite_of
@@ -149,24 +149,30 @@ def rerank_task(
     """Rerank the queries of one dataset; a query that failed keeps its first-stage order."""
     account, rankings, begun, before = Account(), {}, time.perf_counter(), spent()
     replayed = _replayed(judge)
+    with garbage.left_alone():
+        for job in _driven(recipe, task, judge):
+            kept = task.candidates[job.query]
+            rankings[job.query.id] = kept if job.ranking is None else job.ranking
+            account.count(job)
+            account.neighbours += len(rankings[job.query.id]) - len(kept)
+            progress(task.name, len(rankings), len(task.candidates))
+    account.seconds = time.perf_counter() - begun
+    account.stages = {name: now - before[name] for name, now in spent().items()}
+    account.replayed = _replayed(judge) - replayed
+    return Reranked(runs.ranked_run(rankings), account)
+
+
+def _driven(recipe: Recipe, task: Task, judge: Judge[Query]) -> Iterator[Job[Query, list[Doc]]]:
+    """The jobs of a dataset's queries as they finish."""
     given = task.candidates.items()
-    for job in drive(
+    return drive(
         ((query, asking(row_of(recipe, task, query), docs)) for query, docs in given),
         judge,
         at_once=recipe.at_once,
         memo=recipe.memo,
         budget=Budget(**dict(recipe.budget)),
         on_error=recipe.on_error,
-    ):
-        kept = task.candidates[job.query]
-        rankings[job.query.id] = kept if job.ranking is None else job.ranking
-        account.count(job)
-        account.neighbours += len(rankings[job.query.id]) - len(kept)
-        progress(task.name, len(rankings), len(task.candidates))
-    account.seconds = time.perf_counter() - begun
-    account.stages = {name: now - before[name] for name, now in spent().items()}
-    account.replayed = _replayed(judge) - replayed
-    return Reranked(runs.ranked_run(rankings), account)
+    )
 
 
 def _replayed(judge: Judge[Query]) -> int:
