@@ -6,7 +6,6 @@ imports none.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from rerank.engines import LabelError
@@ -104,9 +103,11 @@ class Tokens:
             return []
         parts = [frame[0]]
         for content, seams, after in zip(contents, request.seams, frame[1:], strict=True):
-            edges = [0, *seams, len(content)]
-            parts += [content[start:end] for start, end in pairwise(edges)]
-            parts.append(after)
+            start = 0
+            for end in seams:
+                parts.append(content[start:end])
+                start = end
+            parts += content[start:], after
         parts[-1] += request.prefill
         return parts
 
