@@ -98,7 +98,8 @@ def passage(
     whole = named if title else text
     content, words, cut = first(whole, limit)
     if cut:
-        text, title = first(text, limit)[0], first(title, limit)[0]
+        text = first(text, limit)[0] if title else content
+        title = first(title, limit)[0]
     return Passage(text, title, content, words, len(content.encode()), cut)
 
 
