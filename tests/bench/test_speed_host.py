@@ -12,7 +12,7 @@ import tiny
 from bench.lists import candidates
 from bench.report import record
 
-from rerank import garbage
+from rerank import garbage, passages
 from rerank.engines.tokens import Tokens
 from rerank.prompts import read_prompt
 from rerank.questions import Compare, Order, Pick, Rate
@@ -22,13 +22,22 @@ from rerank.strategies import STRATEGIES
 
 WINDOWS = ("listwise/rank-zephyr", "listwise/first", "listwise/letters", "listwise/rank-gpt")
 
+TURNS = 3
+
 
 @pytest.fixture(scope="module")
-def tokens(tmp_path_factory):
+def tokenizer(tmp_path_factory):
     from transformers import AutoTokenizer
 
     folder = tiny.checkpoint(tmp_path_factory.mktemp("tiny"))
-    return Tokens(AutoTokenizer.from_pretrained(folder))
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def forgetful(tokenizer):
+    """A tokenizer that has seen no passage, after `passages` has forgotten them, too."""
+    passages.passage.cache_clear()
+    passages.clean.cache_clear()
+    return Tokens(tokenizer)
 
 
 def per_window(prompt, tokens, windows, whole=False):
@@ -43,22 +52,25 @@ def per_window(prompt, tokens, windows, whole=False):
     return 1000 * (process_time() - begun) / len(windows), length / len(windows)
 
 
-def test_a_window_of_known_passages_is_worded_and_tokenised_in_a_fraction_of_a_millisecond(tokens):
+def test_a_window_of_known_passages_is_worded_and_tokenised_in_a_fraction_of_a_millisecond(
+    tokenizer,
+):
     chance, rows = random.Random(0), []
     lists = candidates("dl19", 20)
     first = [(q, tuple(docs[i : i + 20])) for q, docs in lists.items() for i in range(0, 100, 20)]
     again = [(q, tuple(chance.sample(docs, 20))) for q, docs in lists.items() for _ in range(20)]
     for name in WINDOWS:
+        tokens = forgetful(tokenizer)
         prompt = read_prompt(name).fitted(tokens.special, tokens.cut)
         new, _ = per_window(prompt, tokens, first)
-        known, length = per_window(prompt, tokens, again)
+        known, length = min(per_window(prompt, tokens, again) for _ in range(TURNS))
         text, _ = per_window(prompt, tokens, again[:50], whole=True)
         rows.append({"prompt": name, "tokens": length, "new passages, ms": new})
         rows[-1] |= {"known passages, ms": known, "tokenised whole, ms": text}
         rows[-1] |= {"faster than whole": text / known}
     note = (
-        "Prompt.wording and Tokens.ids of a window of 20 dl19 passages, CPU time in the mean; the"
-        " goal for known passages is 0.2 ms."
+        "Prompt.wording and Tokens.ids of a window of 20 dl19 passages, CPU time in the mean; of"
+        " known passages the least of three turns, and the goal for them is 0.2 ms."
     )
     record("Host: a window's prompt", rows, note)
 
@@ -93,7 +105,6 @@ def alone(strategy, docs):
         return asked
 
 
-TURNS = 3
 QUERIES = {  # of 100 candidates each
     "pointwise": 2000,
     "sliding-window": 10000,
