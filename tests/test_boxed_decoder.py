@@ -190,6 +190,15 @@ def test_what_ships_is_what_the_command_makes(tmp_path):
     ]
 
 
+def test_layers_to_be_taught_change_no_answer_at_first(engine, tmp_path):
+    from rerank.train.wired import wire
+
+    assert wire(tmp_path, layers=6, inner=512)["parameters"] == 6_034_176
+    deep = Transformers(str(tmp_path), device="cpu")
+    assert list(scores(deep, DOCS)) == pytest.approx(list(scores(engine, DOCS)), abs=0.01)
+    deep.close()
+
+
 @pytest.mark.vllm
 def test_every_engine_ranks_alike(tmp_path):
     """In 32 bits: transformers, vLLM in this process, and vLLM's own server."""

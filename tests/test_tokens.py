@@ -196,3 +196,12 @@ def test_what_is_new_in_many_requests_is_tokenised_in_one_call_before_it_is_aske
     for number in range(1, 9):
         assert tokens.ids(asked(number)) == Tokens(apart).ids(asked(number))
     assert len(calls) == 1
+
+
+def test_after_a_control_token_labels_are_verified_once_for_all_prompts(apart):
+    tokens = Tokens(apart)
+    prompts = (f"{text} {tokens.special[0]}" for text in ("a question", "another"))
+    one, other = (_raw(Labels(LETTERS), prompt) for prompt in prompts)
+    assert tokens.label_ids(one) == tokens.label_ids(other)
+    assert len(tokens._labels) == 1
+    assert tokens.label_ids(one) == Tokens(apart)._verified(one, LETTERS)

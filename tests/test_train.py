@@ -310,6 +310,37 @@ def test_a_killed_training_resumes_to_the_weights_that_it_would_have_had(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "objective", "prompt"),
+    [
+        ("encoder", "ranknet", "pointwise/score"),
+        ("decoder", "first", "listwise/first"),
+    ],
+)
+def test_processes_that_read_ahead_change_no_step(model, objective, prompt, request, tmp_path):
+    given = request.getfixturevalue(model), objective, prompt
+    for name, workers in (("none", 0), ("two", 2)):
+        wanted = recipe(tmp_path, *given, teacher="order", workers=workers)
+        train(wanted, tmp_path / name)
+    assert losses(tmp_path / "none") == losses(tmp_path / "two")
+    wanted, torn = recipe(tmp_path, *given, teacher="order", workers=2), tmp_path / "torn"
+    with pytest.raises(Killed):
+        train(wanted, torn, partial(killed_after, 12))
+    train(wanted.model_copy(update={"workers": 0}), torn)
+    assert losses(torn) == losses(tmp_path / "none")
+
+
+@pytest.mark.slow
+def test_one_model_learns_to_be_asked_in_two_ways(decoder, tmp_path):
+    also = {"also": ["pointwise/yes-no"], "steps": 60}
+    wanted = recipe(tmp_path, decoder, "ranknet", "listwise/first", teacher="scores", **also)
+    train(wanted, tmp_path / "out")
+    for prompt in ("pointwise/yes-no", "listwise/first"):
+        one_way = wanted.model_copy(update={"prompt": prompt, "also": ()})
+        assert utility(one_way, tmp_path / "out") > utility(one_way, decoder)
+
+
+@pytest.mark.slow
 def test_a_checkpoint_of_another_recipe_is_refused_and_a_finished_training_done(encoder, tmp_path):
     wanted, out = recipe(tmp_path, encoder, "ranknet", steps=6), tmp_path / "out"
     with pytest.raises(Killed):
@@ -377,6 +408,7 @@ def test_the_command_trains_shows_what_it_gained_and_prints_json(encoder, tmp_pa
         ({"data.teacher": "qrels"}, "key 'data.file' is missing"),
         ({"curriculum.steps": 5}, "'curriculum' is for objectives pairwise and pointwise"),
         ({"prompt": "listwise/rank-zephyr"}, "objective ranknet needs scores"),
+        ({"also": ["pointwise/yes-no"]}, "pointwise/score is for a cross-encoder"),
         ({"prompt": "setwise/rank-r1"}, "prompt setwise/rank-r1 (reader picked-label) cannot be"),
     ],
 )

@@ -77,9 +77,9 @@ class Files:
         self, kind: str, device: str, dtype: Any, spare: Sequence[str], **options: Any
     ) -> Any:
         """The model. Weights that the files lack are an error, but for those called `spare`."""
-        options |= {"dtype": dtype, "output_loading_info": True}
         if getattr(self.config, PACKED, False):
-            return self._unpacked(kind, spare).eval().to(device)
+            return self._unpacked(kind, spare, options).eval().to(device)
+        options |= {"dtype": dtype, "output_loading_info": True}
         model, report = self._from_pretrained(kind, **options)
         wrong = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
         with self._reading():
@@ -92,11 +92,17 @@ class Files:
         state = unpacked(self.tensors(WEIGHTS))
         return {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
 
-    def _unpacked(self, kind: str, spare: Sequence[str]) -> Any:
-        """A model of its config, filled with weights that were packed; always in float32."""
+    def _unpacked(self, kind: str, spare: Sequence[str], changes: Mapping[str, Any]) -> Any:
+        """A model of its config, filled with weights that were packed; always in float32.
+
+        An encoder's weights may become those of a model with a head.
+        """
         with self._reading():
+            self.config.update(changes)
             model = getattr(self._transformers, kind).from_config(self.config)
-            lacking, _ = model.load_state_dict(unpacked(self.tensors(WEIGHTS)), strict=False)
+            state = unpacked(self.tensors(WEIGHTS))
+            whole = not state.keys().isdisjoint(model.state_dict())
+            lacking, _ = (model if whole else model.base_model).load_state_dict(state, strict=False)
             if lacking := sorted(key for key in lacking if not any(x in key for x in spare)):
                 raise ValueError(f"its files have no fitting weights for {lacking[0]}")
             return model
@@ -205,7 +211,13 @@ class Loaded:
         blanks = [[fill] * (width - len(row)) for row in rows]
         pairs = zip(rows, blanks, strict=True)
         full = [[*blank, *row] if left else [*row, *blank] for row, blank in pairs]
-        return self.torch.tensor(full, device=self.device)
+        return self.moved(self.torch.tensor(full))
+
+    def moved(self, tensor: Any) -> Any:
+        """The same on the model's device, which is not waited for."""
+        if self.device == "cpu":
+            return tensor
+        return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def mask(self, rows: Sequence[Sequence[int]], left: bool = False) -> Any:
         return self.padded([[1] * len(row) for row in rows], 0, left)
@@ -263,8 +275,11 @@ def _limit(stated: Any) -> int:
 
 
 def numbers(scores: Any) -> Any:
-    """The same tensor in float32, if its scores are numbers: in float16 some models overflow."""
-    if scores.isnan().any():
+    """The same tensor in float32, if its scores are numbers: in float16 some models overflow.
+
+    Who learns looks at the loss, and need not wait here for a GPU.
+    """
+    if not scores.requires_grad and scores.isnan().any():
         raise EngineError("the model's scores are not numbers; use dtype bfloat16 or float32")
     return scores.float()
 

@@ -6,6 +6,7 @@ imports none.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from rerank.engines import LabelError
@@ -40,7 +41,7 @@ class Tokens:
         self._assembly = Assembly(lambda text: self._encode(text, False), backend, spell)
         self._trusted, self._told = True, 0
 
-    @property
+    @cached_property
     def special(self) -> tuple[str, ...]:
         """Every string that this tokenizer reads as a control token."""
         added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
@@ -136,15 +137,19 @@ class Tokens:
 
         Verified once for each set of labels and ending of the prompt (algorithms.md 2.3):
         `encode(prompt + label)` is `encode(prompt)` and one more token, distinct for each label.
+        Nothing before a control token changes what comes after it: such an ending stands for all.
         """
         want = request.want
         assert isinstance(want, Labels | Logits)
         with stage("tokenise"):
             parts = self._parts(request) if request.chat and request.seams else []
             tail = parts[-1] if parts and len(parts[-1]) >= 16 else self.text(request)
-            key = (tail[-16:], want.labels)
+            ending = next((token for token in self.special if tail.endswith(token)), "")
+            key = (ending or tail[-16:], want.labels)
             if key not in self._labels:
-                self._labels[key] = self._verified(request, want.labels)
+                short = (Message("user", ending),)
+                stands = replace(request, messages=short, prefill="", chat=False, seams=())
+                self._labels[key] = self._verified(stands if ending else request, want.labels)
             return self._labels[key]
 
     def continued(self, request: Request) -> tuple[list[int], int]:

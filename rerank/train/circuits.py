@@ -75,20 +75,24 @@ class Head(NamedTuple):
     out: Matrix
 
 
-def decoder(vocabulary: Vocabulary) -> dict[str, Matrix]:
+def decoder(vocabulary: Vocabulary, layers: int = LAYERS, inner: int = INNER) -> dict[str, Matrix]:
     """Every weight of the model, by its name in a checkpoint of Qwen3; the head is the embedding's.
 
-    Feed-forward layers say nothing, but could be taught to.
+    Feed-forward layers say nothing, but could be taught to. So do `layers` beyond three, shared out
+    behind the three.
     """
-    layers = [
+    wired = [
         (_attention(owners(), answering()), NEARNESS),
         (_attention(votes(), listing()), STRICT * sqrt(2 + DOUBT**2)),
         (_attention(counting(), striking()), RARITY * sqrt(2)),
     ]
     found = {"model.embed_tokens.weight": embedding(vocabulary), "model.norm.weight": _read()}
     chance = np.random.default_rng(0)
-    for number, (attention, sharpness) in enumerate(layers):
-        parts = {**attention, **_norms(sharpness), **_silent(chance)}
+    places = [at * layers // LAYERS for at in range(LAYERS)]
+    for number in range(layers):
+        known = number in places
+        attention, sharpness = wired[places.index(number)] if known else (_idle(chance), 1.0)
+        parts = {**attention, **_norms(sharpness), **_silent(chance, inner)}
         found |= {f"model.layers.{number}.{name}.weight": part for name, part in parts.items()}
     return found
 
@@ -222,10 +226,19 @@ def _norms(sharpness: float) -> dict[str, Matrix]:
     return {**sides, **{name: np.ones(WIDTH) for name in around}}
 
 
-def _silent(chance: np.random.Generator) -> Mapping[str, Matrix]:
+def _idle(chance: np.random.Generator) -> dict[str, Matrix]:
+    """Heads that look about by chance and pass nothing on; gradients still reach them."""
+    made = []
+    for _ in range(HEADS):
+        query, key, value = chance.normal(0, 0.05, (3, HEAD, WIDTH))
+        made.append(Head(query, key, value, np.zeros((WIDTH, HEAD))))
+    return _attention(*made)
+
+
+def _silent(chance: np.random.Generator, inner: int) -> Mapping[str, Matrix]:
     """A feed-forward layer whose output is 0; gradients still reach it."""
-    into = {f"mlp.{name}_proj": chance.normal(0, 0.02, (INNER, WIDTH)) for name in ("gate", "up")}
-    return {**into, "mlp.down_proj": np.zeros((WIDTH, INNER))}
+    into = {f"mlp.{name}_proj": chance.normal(0, 0.02, (inner, WIDTH)) for name in ("gate", "up")}
+    return {**into, "mlp.down_proj": np.zeros((WIDTH, inner))}
 
 
 def _read() -> Matrix:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import permutations
 
+from rerank.engines.spelling import Spelt
 from rerank.train.data import Example
 from rerank.train.students import AskedStudent, Output
 
@@ -13,14 +14,16 @@ class ComparingStudent(AskedStudent):
     Ranks by the sum over its opponents of a document's chance to win, as duoT5 does.
     """
 
-    def outputs(self, examples: Sequence[Example]) -> list[Output]:
-        turns = [[*permutations(range(len(example.docs)), 2)] for example in examples]
-        asked = [
-            (example.query, [example.docs[place] for place in turn])
-            for example, every in zip(examples, turns, strict=True)
-            for turn in every
+    def read(self, examples: Sequence[Example]) -> list[Spelt]:
+        return [
+            self._spelt(example.query, [example.docs[place] for place in turn])
+            for example in examples
+            for turn in _turns(example)
         ]
-        odds = self._odds(asked).split([len(every) for every in turns])
+
+    def said(self, examples: Sequence[Example], read: list[Spelt]) -> list[Output]:
+        turns = [_turns(example) for example in examples]
+        odds = self._odds(read).split([len(every) for every in turns])
         return [
             Output(pairs=self._square(found, every, len(example.docs)))
             for found, every, example in zip(odds, turns, examples, strict=True)
@@ -32,8 +35,12 @@ class ComparingStudent(AskedStudent):
         wins = chances.sum(1) - chances.sum(0)
         return [int(place) for place in wins.argsort(descending=True, stable=True)]
 
-    def _square(self, odds: object, turns: Sequence[tuple[int, int]], count: int) -> object:
+    def _square(self, odds: object, turns: Sequence[tuple[int, ...]], count: int) -> object:
         """Rows are the document that is shown first; nobody plays against itself."""
         torch = self.loaded.torch
         rows, columns = torch.tensor(turns, device=self.loaded.device).T
         return torch.zeros(count, count, device=self.loaded.device).index_put((rows, columns), odds)
+
+
+def _turns(example: Example) -> list[tuple[int, ...]]:
+    return [*permutations(range(len(example.docs)), 2)]

@@ -8,30 +8,27 @@ that it would have had. `train.jsonl` has a line for each step and each validati
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import lru_cache
 from hashlib import sha256
 from itertools import chain
 from math import cos, isfinite, pi
 from pathlib import Path
-from random import Random
-from statistics import fmean
 from typing import Any
 
 from rerank.errors import EngineError, InputError
-from rerank.evaluate import evaluate
-from rerank.train.data import Example, Examples, checks, examples, grades, head, shown
-from rerank.train.losses import loss_of
-from rerank.train.opening import open_student
+from rerank.train.data import Examples, checks, examples
+from rerank.train.lessons import Lesson, lessons
+from rerank.train.losses import mean_loss
+from rerank.train.opening import open_students
 from rerank.train.recipes import TrainRecipe
-from rerank.train.students import Output, Student
+from rerank.train.students import Student
+from rerank.train.validation import MEASURE, measured
 from rerank.train.weights import Best, better, decisive, learning
 
 LOG = logging.getLogger(__name__)
 
 LINES, STATE, RESULT = "train.jsonl", "checkpoint.pt", "training.json"
-MEASURE = "ndcg@10"
 
 Progress = Callable[[str, int, int], None]
 """Called with a name, the steps done, and all steps."""
@@ -48,6 +45,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     training = Training(recipe, found, folder, made_of)
     training.resume()
+    training.start()
     while training.step < recipe.steps:
         training.advance()
         progress(folder.name, training.step, recipe.steps)
@@ -60,12 +58,17 @@ class Training:
     def __init__(self, recipe: TrainRecipe, found: Examples, folder: Path, made_of: str) -> None:
         self.recipe, self.examples, self.folder, self.made_of = recipe, found, folder, made_of
         self._checks = checks(recipe.data)
-        self.student: Student = open_student(recipe)
+        self.students = open_students(recipe)
+        self.student: Student = self.students[0]
         self.loaded, self.torch = self.student.loaded, self.student.loaded.torch
         groups = learning(self.loaded.model, recipe)
         self._weights = [weights for group in groups for weights in group["params"]]
-        self._optimiser = self.torch.optim.AdamW(groups, lr=recipe.rate)
+        fused = self.loaded.device != "cpu" or None
+        self._optimiser = self.torch.optim.AdamW(groups, lr=recipe.rate, fused=fused)
         self.step, self.seconds = 0, 0.0
+        self._lessons: Iterator[Lesson] = iter(())
+        self._unsaid: dict[str, Any] = {}
+        self._clock = 0.0
         self.measured: dict[str, float] = {}
         self.best: Best | None = None
 
@@ -89,9 +92,18 @@ class Training:
         self._forget_later_lines()
         LOG.info("%s: going on from step %d", self.folder, self.step)
 
+    def start(self) -> None:
+        """Begin to read what the steps to come have."""
+        found = self.examples.training
+        self._lessons = iter(lessons(self.recipe, found, self.students, self.step))
+        self._clock = time.perf_counter()
+
+    @property
+    def tokens(self) -> int:
+        return sum(student.tokens for student in self.students)
+
     def advance(self) -> None:
         """One step; a validation and a checkpoint where they are due."""
-        begun = time.perf_counter()
         rate = rate_at(self.recipe, self.step)
         try:
             loss = self._learn(rate)
@@ -99,15 +111,20 @@ class Training:
             what = "at_once, data.docs or data.words"
             raise EngineError(f"the GPU's memory is full; lower {what}") from None
         self.step += 1
-        self.seconds += time.perf_counter() - begun
-        line = {"step": self.step, "loss": loss, "rate": rate, "tokens": self.student.tokens}
-        self._note(line | {"seconds": round(self.seconds, 3)})
-        last = self.step == self.recipe.steps
-        if last or self.step % self.recipe.measure_every == 0:
+        self._say()
+        self._unsaid = {"step": self.step, "loss": loss, "rate": rate, "tokens": self.tokens}
+        if self._due(self.recipe.measure_every):
+            self._say()
             self._note({"step": self.step, "validation": self._measure()})
-            LOG.info("step %d: loss %.4f, %s", self.step, loss, _said(self.measured))
-        if last or self.step % self.recipe.save_every == 0:
+            LOG.info("step %d: %s", self.step, _said(self.measured))
+            self._clock = time.perf_counter()
+        if self._due(self.recipe.save_every):
+            self._say()
             self._keep()
+            self._clock = time.perf_counter()
+
+    def _due(self, every: int) -> bool:
+        return self.step == self.recipe.steps or self.step % every == 0
 
     def finish(self) -> dict[str, Any]:
         """Write the model and training.json; the checkpoint is not needed any more."""
@@ -122,7 +139,7 @@ class Training:
             "queries": {"trained": len(self.examples.training),
                         "validated": sum(map(len, self._checks.values()))
                         or len(self.examples.validation)},
-            "tokens": self.student.tokens,
+            "tokens": self.tokens,
             "seconds": round(self.seconds, 1),
             "device": self.loaded.device,
             "validation": self.measured,
@@ -133,22 +150,20 @@ class Training:
         (self.folder / STATE).unlink(missing_ok=True)
         return result
 
-    def _learn(self, rate: float) -> float:
+    def _learn(self, rate: float) -> Any:
         """Gradients of the step's queries, a few at a time, then one move of the weights."""
         recipe, model = self.recipe, self.loaded.model.train()
         self.torch.manual_seed(1_000_003 * recipe.seed + self.step)
-        batch, total = self._batch(), 0.0
+        total: Any = 0.0
         self._optimiser.zero_grad()
-        for start in range(0, len(batch), recipe.at_once):
-            part = batch[start : start + recipe.at_once]
-            with self._computing():
-                outputs = self.student.outputs(part)
-            losses = [self._loss(*pair) for pair in zip(outputs, part, strict=True)]
-            loss = sum(losses[1:], losses[0]) / len(batch)
-            loss.backward()
-            total += float(loss.detach())
-        if not isfinite(total):
-            raise EngineError(f"the loss is not a number at step {self.step + 1}; lower rate")
+        for part in next(self._lessons):
+            share = len(part.examples) / recipe.batch / len(self.students)
+            for student, read in zip(self.students, part.read, strict=True):
+                with self._computing():
+                    outputs = student.said(part.examples, read)
+                loss = mean_loss(recipe, outputs, part.examples, self.step, self.loaded) * share
+                loss.backward()
+                total = total + loss.detach()
         self.torch.nn.utils.clip_grad_norm_(self._weights, recipe.clip)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group["times"]
@@ -156,26 +171,17 @@ class Training:
         model.eval()
         return total
 
-    def _loss(self, output: Output, example: Example) -> Any:
-        device = self.loaded.device
-        targets, first = (
-            self.torch.tensor(column, device=device) for column in (example.targets, example.first)
-        )
-        return loss_of(self.recipe, output, targets, first, self.step)
-
-    def _batch(self) -> list[Example]:
-        """The step's queries: every epoch has each of them once, in an order of its own."""
-        found, recipe = self.examples.training, self.recipe
-        start = self.step * recipe.batch
-        return [
-            shown(
-                found[_shuffled(len(found), recipe.seed, at // len(found))[at % len(found)]],
-                recipe.data.docs,
-                recipe.data.shuffle,
-                f"{recipe.seed} {at // len(found)}",
-            )
-            for at in range(start, start + recipe.batch)
-        ]
+    def _say(self) -> None:
+        """Write the line that is due. A GPU is at work on the step after: it is not waited for."""
+        line, self._unsaid = self._unsaid, {}
+        if not line:
+            return
+        line["loss"] = float(line["loss"])
+        now = time.perf_counter()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+        if not isfinite(line["loss"]):
+            raise EngineError(f"the loss is not a number at step {line['step']}; lower rate")
+        self._note(line | {"seconds": round(self.seconds, 3)})
 
     def _computing(self) -> Any:
         if self.recipe.dtype == "float32":
@@ -183,48 +189,16 @@ class Training:
         return self.torch.autocast(self.loaded.device.split(":")[0], self.torch.bfloat16)
 
     def _measure(self) -> dict[str, float]:
-        """nDCG@10 on the queries kept back: the first stage's, the model's, and the model's with
-        the candidates shuffled where it sees them together."""
-        spent, sets = self.student.tokens, self._checks
+        """Validate, and remember the weights if they are the best so far."""
+        spent = self.student.tokens
         self.loaded.model.eval()
         with self.loaded.computing():
-            if not sets:
-                found = self._measured_on(self.examples.validation)
-            else:
-                each = {name: self._measured_on(asked) for name, asked in sets.items()}
-                means = {
-                    key: fmean(of[key] for of in each.values()) for key in next(iter(each.values()))
-                }
-                found = means | {f"{MEASURE} {name}": each[name][MEASURE] for name in each}
+            found = measured(self.student, self._checks, self.examples.validation)
         self.student.tokens, self.measured = spent, found
         if self.recipe.keep == "best" and better(found, self.best, MEASURE):
             model = {key: held.clone() for key, held in self.loaded.model.state_dict().items()}
             self.best = Best(decisive(found, MEASURE), self.step, found, model)
         return found
-
-    def _measured_on(self, asked: list[Example]) -> dict[str, float]:
-        recipe = self.recipe
-        count = recipe.data.check_docs if recipe.data.check else recipe.data.docs
-        given = [head(example, count) for example in asked]
-        found = {"first": self._ndcg(given, [list(range(len(e.docs))) for e in given])}
-        found[MEASURE] = self._ndcg(given, [self.student.order(e) for e in given])
-        if self.student.lists:
-            shuffled = [shown(e, len(e.docs), True, f"{recipe.seed} validation") for e in given]
-            orders = [self.student.order(e) for e in shuffled]
-            found[f"{MEASURE} shuffled"] = self._ndcg(shuffled, orders)
-        return found
-
-    def _ndcg(self, asked: list[Example], orders: list[list[int]]) -> float:
-        data = self.recipe.data
-        graded = bool(data.check) or data.teacher in ("qrels", "labels")
-        qrels = {example.query.id: grades(example, graded) for example in asked}
-        run = {
-            example.query.id: {
-                example.docs[place].id: float(-rank) for rank, place in enumerate(order)
-            }
-            for example, order in zip(asked, orders, strict=True)
-        }
-        return evaluate(qrels, run, [MEASURE]).mean[MEASURE]
 
     def _keep(self) -> None:
         """Write the checkpoint beside the last one, then in its place."""
@@ -233,7 +207,7 @@ class Training:
             "made_of": self.made_of,
             "step": self.step,
             "seconds": self.seconds,
-            "tokens": self.student.tokens,
+            "tokens": self.tokens,
             "measured": self.measured,
             "best": tuple(self.best) if self.best else None,
             "model": self.loaded.model.state_dict(),
@@ -262,16 +236,9 @@ def rate_at(recipe: TrainRecipe, step: int) -> float:
     return recipe.rate * (1 + cos(pi * (step - rising) / (recipe.steps - rising))) / 2
 
 
-@lru_cache(maxsize=2)
-def _shuffled(count: int, seed: int, epoch: int) -> list[int]:
-    order = list(range(count))
-    Random(f"{seed} {epoch}").shuffle(order)
-    return order
-
-
 def _digest(recipe: TrainRecipe, found: Examples) -> str:
     """What decides the weights, but for the model's own files."""
-    keys = recipe.model_dump(mode="json", exclude={"measure_every", "save_every"})
+    keys = recipe.model_dump(mode="json", exclude={"measure_every", "save_every", "workers"})
     digest = sha256(repr(keys).encode())
     for example in chain(*found):
         digest.update(repr(example).encode())

@@ -1,10 +1,45 @@
 """From a recipe's words to a number to lower: which objective, with which of its options."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from rerank.engines.checkpoints import Loaded
 from rerank.train import objectives, writing
+from rerank.train.data import Example
 from rerank.train.recipes import TrainRecipe
 from rerank.train.students import Output
+
+
+def mean_loss(
+    recipe: TrainRecipe,
+    outputs: Sequence[Output],
+    examples: Sequence[Example],
+    step: int,
+    loaded: Loaded,
+) -> Any:
+    """The mean over some examples; lists of scores that are equally long are looked at together."""
+    tensor, objective = loaded.torch.tensor, _scored(recipe)
+    if objective and len({len(e.docs) for e in examples}) == 1:
+        scores = loaded.torch.stack([output.scores for output in outputs])
+        targets = loaded.moved(tensor([e.targets for e in examples]))
+        return loaded.torch.vmap(objective)(scores, targets).mean()
+    losses = [
+        loss_of(
+            recipe, output, loaded.moved(tensor(e.targets)), loaded.moved(tensor(e.first)), step
+        )
+        for output, e in zip(outputs, examples, strict=True)
+    ]
+    return sum(losses[1:], losses[0]) / len(losses)
+
+
+def _scored(recipe: TrainRecipe) -> Any:
+    """The recipe's objective, where scores and targets are all that it needs."""
+    if recipe.curriculum:
+        return None
+    if recipe.objective == "listnet":
+        return partial(objectives.listnet, temperature=recipe.temperature)
+    return objectives.SCORED.get(recipe.objective)
 
 
 def loss_of(recipe: TrainRecipe, output: Output, targets: Any, first: Any, step: int) -> Any:

@@ -196,7 +196,7 @@ def _discounts(scores: Tensor, depth: int | None) -> Tensor:
 def _ideal(targets: Tensor, depth: int | None) -> Tensor:
     """The best DCG there is; 1 where nothing is relevant, since it divides."""
     best = (_gains(targets) * _discounts(targets, depth)).sum()
-    return best if best > 0 else best + 1
+    return best + (best <= 0)
 
 
 SCORED: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {

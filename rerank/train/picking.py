@@ -10,12 +10,17 @@ from rerank.train.students import ListStudent, Output
 from rerank.train.writing import setwise_reward
 from rerank.wants import Reply, Request
 
+Asked = tuple[Read, Request]
+
 
 class PickingStudent(ListStudent):
     """Some replies of chance to each question, each with its reward."""
 
-    def outputs(self, examples: Sequence[Example]) -> list[Output]:
-        return [self._tried(example) for example in examples]
+    def read(self, examples: Sequence[Example]) -> list[Asked]:
+        return [self._asked(example) for example in examples]
+
+    def said(self, examples: Sequence[Example], read: list[Asked]) -> list[Output]:
+        return [self._tried(*pair) for pair in zip(examples, read, strict=True)]
 
     def order(self, example: Example) -> list[int]:
         """What it picks without chance, then the others as they came."""
@@ -36,14 +41,15 @@ class PickingStudent(ListStudent):
         said = reading.status is Status.OK
         return list(reading.value) if said else [0.0] * len(example.docs)
 
-    def _asked(self, example: Example) -> tuple[Read, Request]:
+    def _asked(self, example: Example) -> Asked:
         request = self._request(example.query, example.docs)
         read, _ = self._spelling.spell(request)
         return self._fitting(example.query, read, getattr(request.want, "max_tokens", 0)), request
 
-    def _tried(self, example: Example) -> Output:
+    def _tried(self, example: Example, asked: Asked) -> Output:
         torch, tokenizer = self.loaded.torch, self.loaded.tokenizer
-        read, request = self._asked(example)
+        read, request = asked
+        self.tokens += len(read.reads) + getattr(request.want, "max_tokens", 0)
         with torch.no_grad():
             drawn = self._drawn(read, getattr(request.want, "max_tokens", 0))
         texts = [tokenizer.decode(self._unended(ids), skip_special_tokens=True) for ids in drawn]

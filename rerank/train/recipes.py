@@ -12,7 +12,7 @@ import pydantic
 
 from rerank import files
 from rerank.errors import InputError
-from rerank.prompts import Prompt, read_prompt
+from rerank.prompts import read_prompt
 from rerank.recipes import Strict, changed
 
 WRITTEN = ("language", "full-ranking", "first")
@@ -72,15 +72,18 @@ class TrainRecipe(Strict):
     a head), else a language model that is asked so. `beside` and `weight` are FIRST's ranking loss
     and how much it counts; `temperature` is ListNet's, `draws` the policy gradient's and GRPO's.
     GRPO's replies have at most `max_tokens`; its `reward` is for a thought and then the best label
-    as the answer, or for that label however it is said. With `lora` only low-rank adapters learn,
+    as the answer, or for that label however it is said. A language model is asked with the prompts
+    in `also` as well, each counting as much. With `lora` only low-rank adapters learn,
     and are merged at the end. A step takes `batch` queries, `at_once` of them in one forward pass;
     the rate rises over the share `warmup` of the steps and falls as a cosine to 0. `dtype` is what
-    forward passes compute in; weights are float32.
+    forward passes compute in; weights are float32. `workers` are processes that word and tokenise
+    the steps to come: a GPU wants as many as there are cores.
     """
 
     model: str
     revision: str | None = None
     prompt: str = "pointwise/score"
+    also: tuple[str, ...] = pydantic.Field((), strict=False)
     objective: Literal[
         "language", "full-ranking", "first", "ranknet", "listnet", "lambdarank", "pairwise",
         "pointwise", "margin-mse", "policy-gradient", "duo", "grpo",
@@ -97,6 +100,7 @@ class TrainRecipe(Strict):
     steps: int = pydantic.Field(1000, ge=1)
     batch: int = pydantic.Field(8, ge=1)
     at_once: int = pydantic.Field(1, ge=1)
+    workers: int = pydantic.Field(0, ge=0)
     rate: float = pydantic.Field(2e-5, gt=0)
     warmup: float = pydantic.Field(0.1, ge=0, lt=1)
     decay: float = pydantic.Field(0.01, ge=0)
@@ -120,8 +124,9 @@ def read_training(path: Path, changes: Sequence[str] = ()) -> TrainRecipe:
     recipe = files.checked(TrainRecipe, raw, path)
     if mistake := _mistake(recipe):
         raise InputError.at(path, None, mistake)
-    if mistake := misfit(recipe, read_prompt(recipe.prompt)):
-        raise InputError.at(path, None, mistake)
+    for name in (recipe.prompt, *recipe.also):
+        if mistake := misfit(recipe, name):
+            raise InputError.at(path, None, mistake)
     return recipe
 
 
@@ -143,18 +148,21 @@ def _mistake(recipe: TrainRecipe) -> str:
     return ""
 
 
-def misfit(recipe: TrainRecipe, prompt: Prompt) -> str:
+def misfit(recipe: TrainRecipe, name: str) -> str:
     """Why a prompt cannot be trained with an objective; empty if it can."""
+    prompt = read_prompt(name)
     objective, reads = recipe.objective, prompt.file.reads
+    if recipe.also and reads == "score":
+        return f"key 'also': {name} is for a cross-encoder, which is asked in one way"
     if own := OWN.get(objective):
         fits = reads == own and not prompt.file.until
         return "" if fits else f"objective {objective} needs a prompt with reader {own}"
     if prompt.file.until or reads not in (*SCORING, "permutation"):
-        return f"prompt {recipe.prompt} (reader {reads}) cannot be trained"
+        return f"prompt {name} (reader {reads}) cannot be trained"
     if objective == "first" and reads != "label-order":
         return f"objective first needs a prompt with reader label-order, not {reads}"
     if objective in WRITTEN and reads not in ("permutation", "label-order"):
-        return f"objective {objective} needs a prompt that asks Order, not {recipe.prompt}"
+        return f"objective {objective} needs a prompt that asks Order, not {name}"
     if objective not in WRITTEN and reads == "permutation":
-        return f"objective {objective} needs scores, and {recipe.prompt} has none: use FIRST's"
+        return f"objective {objective} needs scores, and {name} has none: use FIRST's"
     return ""

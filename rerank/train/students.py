@@ -14,9 +14,9 @@ from rerank.datasets import read_candidates
 from rerank.engines.checkpoints import Files
 from rerank.engines.decoders import LanguageModel, language_model
 from rerank.engines.decoders import Prompt as Read
-from rerank.engines.encoders import CrossEncoder
+from rerank.engines.encoders import CrossEncoder, Text
 from rerank.engines.matching import HEAD, Matcher
-from rerank.engines.spelling import Spelling
+from rerank.engines.spelling import Spelling, Spelt
 from rerank.engines.tokens import Tokens
 from rerank.errors import InputError, UsageError
 from rerank.prompts import Prompt, question_over
@@ -55,9 +55,17 @@ class Student:
     def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
         self.recipe, self.prompt, self.tokens = recipe, prompt, 0
 
-    def outputs(self, examples: Sequence[Example]) -> list[Output]:
+    def read(self, examples: Sequence[Example]) -> Any:
+        """What `said` reads of some examples: their texts in tokens, on no device."""
+        raise NotImplementedError
+
+    def said(self, examples: Sequence[Example], read: Any) -> list[Output]:
         """One forward pass over some examples; `tokens` counts what was read."""
         raise NotImplementedError
+
+    def outputs(self, examples: Sequence[Example]) -> list[Output]:
+        """The same of texts that were not read yet."""
+        return self.said(examples, self.read(examples))
 
     def order(self, example: Example) -> list[int]:
         """The places of an example's documents, best first, as the model ranks them now."""
@@ -104,12 +112,14 @@ class PairStudent(Student):
     def limit(self) -> int:
         return self.loaded.limit
 
-    def outputs(self, examples: Sequence[Example]) -> list[Output]:
+    def read(self, examples: Sequence[Example]) -> list[Sequence[Text]]:
         wants = [self._request(e.query, [doc]).want for e in examples for doc in e.docs]
-        pairs = self.loaded.read([(w.query, w.doc) for w in wants if isinstance(w, Pair)])
-        read = {id(text): text.tokens for pair in pairs for text in pair}
-        self.tokens += sum(read.values())
-        scores = self.loaded.logits(pairs).split([len(e.docs) for e in examples])
+        return self.loaded.read([(w.query, w.doc) for w in wants if isinstance(w, Pair)])
+
+    def said(self, examples: Sequence[Example], read: list[Sequence[Text]]) -> list[Output]:
+        counted = {id(text): text.tokens for pair in read for text in pair}
+        self.tokens += sum(counted.values())
+        scores = self.loaded.logits(read).split([len(e.docs) for e in examples])
         return [Output(found) for found in scores]
 
 
@@ -125,8 +135,10 @@ class WritingStudent(Student):
 
     loaded: LanguageModel
 
-    def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
-        model = language_model(recipe.model, recipe.device, "float32", recipe.revision)
+    def __init__(
+        self, recipe: TrainRecipe, prompt: Prompt, loaded: LanguageModel | None = None
+    ) -> None:
+        model = loaded or language_model(recipe.model, recipe.device, "float32", recipe.revision)
         model.shares = False  # a start that is read once has no gradient from every row
         self.loaded = model
         self._spelling = Spelling(model.tokenizer, None, model.two_sided)
@@ -137,34 +149,46 @@ class WritingStudent(Student):
         return self.recipe.max_length or self.loaded.positions or self.loaded.advised
 
     def _fitting(self, query: Query, read: Read, more: int) -> Read:
+        """A prompt that the model is long enough for, and `more` tokens after it."""
         length = len(read.reads) + more
         if self.limit and length > self.limit:
             raise InputError(
                 f"query {query.id!r}: {length:,} tokens where {self.limit:,} fit; lower data.words"
                 " or data.docs"
             )
-        self.tokens += length
         return read
+
+    def _spelt(self, query: Query, docs: Sequence[Any]) -> Spelt:
+        """A question that is answered with one label."""
+        read, ids = self._spelling.spell(self._request(query, docs))
+        return self._fitting(query, read, 1), ids
+
+    def _labelled_logits(self, spelt: Sequence[Spelt]) -> list[Any]:
+        """For each question the logits of its labels, all in one forward pass."""
+        self.tokens += sum(len(read.reads) + 1 for read, _ in spelt)
+        logits = next(self.loaded.follow([read for read, _ in spelt]))
+        found = logits.gather(1, self.loaded.padded([ids for _, ids in spelt], 0))
+        rows: list[Any] = [*found]
+        return [row[: len(ids)] for row, (_, ids) in zip(rows, spelt, strict=True)]
 
 
 class AskedStudent(WritingStudent):
     """Questions with fixed labels: the logit of the one, or of the first above the second."""
 
-    def _odds(self, asked: Sequence[tuple[Query, Sequence[Any]]]) -> Any:
-        """For each query with its documents, in one forward pass."""
-        spelt = [self._spelling.spell(self._request(query, docs)) for query, docs in asked]
-        pairs = zip(asked, spelt, strict=True)
-        reads = [self._fitting(query, read, 1) for (query, _), (read, _) in pairs]
-        logits = next(self.loaded.follow(reads))
-        rows = zip(logits, spelt, strict=True)
-        return self.loaded.torch.stack([_above(row, ids) for row, (_, ids) in rows])
+    def _odds(self, spelt: Sequence[Spelt]) -> Any:
+        """For each question, in one forward pass."""
+        found = self.loaded.torch.stack(self._labelled_logits(spelt))
+        return found[:, 0] if found.shape[1] == 1 else found[:, 0] - found[:, 1]
 
 
 class RatingStudent(AskedStudent):
     """One document at a time: the logit of a label, or of Yes above that of No."""
 
-    def outputs(self, examples: Sequence[Example]) -> list[Output]:
-        odds = self._odds([(e.query, [doc]) for e in examples for doc in e.docs])
+    def read(self, examples: Sequence[Example]) -> list[Spelt]:
+        return [self._spelt(e.query, [doc]) for e in examples for doc in e.docs]
+
+    def said(self, examples: Sequence[Example], read: list[Spelt]) -> list[Output]:
+        odds = self._odds(read)
         return [Output(found) for found in odds.split([len(e.docs) for e in examples])]
 
 
@@ -173,8 +197,10 @@ class ListStudent(WritingStudent):
 
     lists = True
 
-    def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
-        super().__init__(recipe, prompt)
+    def __init__(
+        self, recipe: TrainRecipe, prompt: Prompt, loaded: LanguageModel | None = None
+    ) -> None:
+        super().__init__(recipe, prompt, loaded)
         if self.loaded.two_sided:
             raise UsageError(f"{recipe.model} has an encoder; a model that writes lists has none")
 
@@ -186,34 +212,26 @@ class ListStudent(WritingStudent):
     def _writes(self) -> bool:
         return self.recipe.objective in WRITTEN
 
-    def outputs(self, examples: Sequence[Example]) -> list[Output]:
-        requests = [self._request(example.query, example.docs) for example in examples]
-        spelt = [self._spelling.spell(request) for request in requests]
+    def read(self, examples: Sequence[Example]) -> Any:
         if not self._writes:
-            reads = [
-                self._fitting(e.query, p, 1) for e, (p, _) in zip(examples, spelt, strict=True)
-            ]
-            logits = next(self.loaded.follow(reads))
-            return [Output(row[list(ids)]) for row, (_, ids) in zip(logits, spelt, strict=True)]
-        targets = [self._target(e, r) for e, r in zip(examples, requests, strict=True)]
-        reads = [
-            self._fitting(example.query, prompt, len(ids))
-            for example, (prompt, _), ids in zip(examples, spelt, targets, strict=True)
-        ]
+            return [self._spelt(e.query, e.docs) for e in examples]
+        return [self._lesson(example) for example in examples]
+
+    def said(self, examples: Sequence[Example], read: Any) -> list[Output]:
+        if not self._writes:
+            return [Output(scores) for scores in self._labelled_logits(read)]
+        reads, labels, targets = zip(*read, strict=True)
+        self.tokens += sum(map(len, targets)) + sum(len(prompt.reads) for prompt in reads)
         rows = self.loaded.continued(reads, targets)
-        return [
-            self._output(row, ids, labels)
-            for row, ids, (_, labels) in zip(rows, targets, spelt, strict=True)
-        ]
+        return [self._output(*row) for row in zip(rows, targets, labels, strict=True)]
 
     def order(self, example: Example) -> list[int]:
         """By first-token scores where the prompt reads them, else as written, token by token."""
-        request = self._request(example.query, example.docs)
-        read, labels = self._spelling.spell(request)
-        read = self._fitting(example.query, read, 1)
         if self._labelled:
-            scores = next(self.loaded.follow([read]))[0][list(labels)]
+            [scores] = self._labelled_logits([self._spelt(example.query, example.docs)])
             return [int(place) for place in scores.argsort(descending=True, stable=True)]
+        request = self._request(example.query, example.docs)
+        read = self._fitting(example.query, self._spelling.spell(request)[0], 1)
         reading = self.prompt.read(Reply(self._written(read, request)), Order(example.docs))
         return [example.docs.index(doc) for doc in reading.value]
 
@@ -227,6 +245,12 @@ class ListStudent(WritingStudent):
             return file.before_label + " > ".join(labels[place] for place in order)
         text = " > ".join(f"[{labels[place]}]" for place in order)
         return text.removeprefix("[") if file.prefill.endswith("[") else text
+
+    def _lesson(self, example: Example) -> tuple[Read, tuple[int, ...], tuple[int, ...]]:
+        """The prompt, its labels, and what is to be written after it."""
+        request = self._request(example.query, example.docs)
+        (read, labels), ids = self._spelling.spell(request), self._target(example, request)
+        return self._fitting(example.query, read, len(ids)), labels, ids
 
     def _target(self, example: Example, request: Request) -> tuple[int, ...]:
         asked = replace(request, want=Likelihood(self.ranking(example)))
@@ -255,8 +279,3 @@ class ListStudent(WritingStudent):
             ids.append(token)
             scores = steps.send([token])
         return str(self.loaded.tokenizer.decode(ids, skip_special_tokens=True))
-
-
-def _above(row: Any, labels: Sequence[int]) -> Any:
-    """The first label's logit, above the second's if there are two."""
-    return row[labels[0]] if len(labels) == 1 else row[labels[0]] - row[labels[1]]

@@ -16,7 +16,7 @@ import numpy as np
 
 from rerank.engines.checkpoints import save_decoder, tokenizer
 from rerank.engines.embedders import Embedder
-from rerank.errors import extra
+from rerank.errors import UsageError, extra
 from rerank.train import circuits
 
 TOKENS = 8192
@@ -28,16 +28,32 @@ START = "\u0120"
 """How a byte-level vocabulary writes the space that a word begins with."""
 
 
-def wire(folder: Path, encoder: str = "all-MiniLM-L6-v2") -> dict[str, Any]:
-    """Write the wired decoder to a folder; returns what it is made of."""
+def wire(
+    folder: Path,
+    encoder: str = "all-MiniLM-L6-v2",
+    layers: int = circuits.LAYERS,
+    inner: int = circuits.INNER,
+) -> dict[str, Any]:
+    """Write the wired decoder to a folder; returns what it is made of.
+
+    More `layers`, and wider ones, are room to learn: at first they change no answer.
+    """
+    if layers < circuits.LAYERS:
+        raise UsageError(f"layers is {layers}; the wiring takes {circuits.LAYERS}")
     known = common(tokenizer(encoder).get_vocab())
     own = trained(known)
     spellings = [own.id_to_token(number) for number in range(own.get_vocab_size())]
     vectors = Embedder(encoder, device="cpu", max_length=16).encode(
         [own.decode([number]).strip() or "." for number in range(len(spellings))]
     )
-    weights = circuits.decoder(vocabulary(spellings, known, np.asarray(vectors, float)))
-    save_decoder(folder, config(len(spellings), own.token_to_id(END)), weights, own, BEGIN, END)
+    weights = circuits.decoder(
+        vocabulary(spellings, known, np.asarray(vectors, float)), layers, inner
+    )
+    shape = config(len(spellings), own.token_to_id(END)) | {
+        "num_hidden_layers": layers,
+        "intermediate_size": inner,
+    }
+    save_decoder(folder, shape, weights, own, BEGIN, END)
     size = sum(part.size for part in weights.values())
     return {"folder": str(folder), "parameters": size, "tokens": len(spellings)}
 
@@ -109,12 +125,10 @@ def turned_to_main(vectors: circuits.Matrix, known: Any, count: int = 48) -> cir
 
 
 def config(tokens: int, end: int) -> dict[str, Any]:
-    """The shape, in the keys of a Qwen3 checkpoint."""
+    """The shape but for its depth, in the keys of a Qwen3 checkpoint."""
     return {
         "vocab_size": tokens,
         "hidden_size": circuits.WIDTH,
-        "intermediate_size": circuits.INNER,
-        "num_hidden_layers": circuits.LAYERS,
         "num_attention_heads": circuits.HEADS,
         "num_key_value_heads": circuits.HEADS,
         "head_dim": circuits.HEAD,
