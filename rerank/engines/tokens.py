@@ -48,7 +48,8 @@ class Tokens:
         marked = [
             token.content for token in added if token.special or token.content.startswith("<")
         ]
-        return tuple(dict.fromkeys([*self.tokenizer.all_special_tokens, *marked]))
+        stated = getattr(self.tokenizer, "all_special_tokens", ())
+        return tuple(dict.fromkeys([*stated, *marked]))
 
     def cut(self, text: str, limit: int) -> tuple[str, int, int]:
         """The first `limit` tokens of a text as text, how many it has, and how many it lost."""

@@ -19,7 +19,7 @@ from math import fsum, isfinite, nan
 from threading import Thread
 from typing import Any, TypeAlias
 
-from rerank.engines import NOBODY, beside_numba, checkpoints, folders
+from rerank.engines import NOBODY, beside_numba, folders
 from rerank.engines.prints import stdout_on_stderr
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError, extra
@@ -59,7 +59,7 @@ class VLLM:
         **options: Any,
     ) -> None:
         asked = {"dtype": dtype, "max_model_len": max_model_len, "seed": seed, **options}
-        self._engine = _start({"model": checkpoints.place(model), **asked}, in_process)
+        self._engine = _start({"model": folders.place(model), **asked}, in_process)
         config = self._engine.vllm_config
         self._tokens = Tokens(self._engine.get_tokenizer(), chat_template_options)
         self._limit: int = config.model_config.max_model_len
