@@ -2,7 +2,7 @@
 
 from rerank import Reranker
 
-with Reranker("all-MiniLM-L6-v2", method="scorer") as reranker:
+with Reranker("boxed") as reranker:
     for hit in reranker.rerank("why is the sky blue?", documents, top_n=3):
         print(hit.rank, hit.score, hit.document)
 """

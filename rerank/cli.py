@@ -125,8 +125,8 @@ def rank(
     query: Annotated[str, typer.Argument(help="What is looked for.")],
     file: Annotated[str, typer.Argument(help="One text or JSON object a line; - for stdin.")],
     model: Annotated[
-        str, typer.Option(help="A model folder, hub id or all-MiniLM-L6-v2.")
-    ] = "all-MiniLM-L6-v2",
+        str, typer.Option(help="A model folder, a hub id or boxed, which comes along.")
+    ] = "boxed",
     method: Annotated[str, typer.Option(help="A row of `rerank methods`.")] = "scorer",
     top_n: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
     engine: Annotated[str, typer.Option(help="auto, vllm, http, transformers or scorer.")] = "auto",

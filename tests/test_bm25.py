@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -228,3 +230,19 @@ def test_scifact_has_the_published_figures_of_anserini(tmp_path: Path) -> None:
     scores = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10", "recall.100"}).evaluate(run)
     mean = {m: np.mean([scores[q][m] for q in qrels]) for m in ("ndcg_cut_10", "recall_100")}
     assert mean == pytest.approx({"ndcg_cut_10": 0.6789, "recall_100": 0.9253}, abs=0.00005)
+
+
+def test_an_index_does_not_wake_jax_which_would_take_a_gpus_memory(tmp_path: Path) -> None:
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text("raise RuntimeError('jax was imported')")
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from pathlib import Path\n"
+        "from rerank.records import Doc\n"
+        "from rerank.retrieve import BM25\n"
+        f"BM25.of([Doc('1', 'a red fox'), Doc('2', 'snow')], cache=Path({str(tmp_path)!r}))\n"
+        "assert 'bm25s' in sys.modules and 'jax' not in sys.modules\n"
+        "try:\n    import jax\nexcept RuntimeError as told:\n    print(told)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout == "jax was imported\n", said.stderr

@@ -584,7 +584,7 @@ def test_rank_prints_rank_score_and_line_best_first(rerank, sky):
     code, out, err = rerank("rank", "sky", "texts.txt")
     assert (code, err) == (0, "")
     assert out == "1\t3.0000\tsky, sky and sky\n2\t1.0000\tthe sky is blue\n3\t0.0000\tfish swim\n"
-    assert sky == [("scorer", "all-MiniLM-L6-v2", {})]
+    assert sky == [("scorer", "boxed", {})]
 
 
 def test_rank_takes_stdin_json_lines_and_top_n(rerank, sky, monkeypatch):

@@ -19,6 +19,7 @@ It knows no qrels, no run file and no folder but the cache.
 import errno
 import hashlib
 import json
+import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -113,6 +114,17 @@ def _check(docs: Sequence[Doc], k1: float, b: float) -> None:
         seen.add(doc.id)
 
 
+def _bm25s() -> Any:
+    """The library without JAX, which would take most of a GPU's memory and is of no use here."""
+    if "bm25s" in sys.modules or "jax" in sys.modules:
+        return extra("bm25s", "eval")
+    sys.modules["jax"] = None  # type: ignore[assignment]  # as if it were not installed
+    try:
+        return extra("bm25s", "eval")
+    finally:
+        del sys.modules["jax"]
+
+
 def _build(docs: Sequence[Doc], k1: float, b: float) -> Any:
     """A bm25s index that holds Lucene's scores: one column for each term, in corpus order."""
     np = extra("numpy", "eval")
@@ -122,7 +134,7 @@ def _build(docs: Sequence[Doc], k1: float, b: float) -> Any:
     owners = np.repeat(np.arange(len(docs)), lengths)
     cells, counts = np.unique(numbers * len(docs) + owners, return_counts=True)
     term, doc = np.divmod(cells, len(docs))
-    index = extra("bm25s", "eval").BM25(k1=k1, b=b, method="lucene", dtype="float64")
+    index = _bm25s().BM25(k1=k1, b=b, method="lucene", dtype="float64")
     index.vocab_dict, index.nonoccurrence_array = vocabulary, None
     index.scores = {
         "data": _scores(term, counts, lengths, doc, k1, b),
@@ -172,7 +184,7 @@ def kept(lengths: Any) -> Any:
 
 
 def _key(docs: Iterable[Doc], k1: float, b: float) -> str:
-    made_by = [FORMAT, extra("bm25s", "eval").__version__, analysis.fingerprint()]
+    made_by = [FORMAT, _bm25s().__version__, analysis.fingerprint()]
     digest = hashlib.sha256(json.dumps([*made_by, float(k1), float(b)]).encode())
     for doc in docs:
         digest.update(json.dumps(doc).encode())
@@ -184,7 +196,7 @@ def _load(folder: Path) -> Any | None:
     try:
         if json.loads((folder / SUMS).read_bytes()) != _sums(folder):
             return None
-        return extra("bm25s", "eval").BM25.load(folder, mmap=True)
+        return _bm25s().BM25.load(folder, mmap=True)
     except (OSError, ValueError):  # not there, torn, or replaced by another process just now
         return None
 
