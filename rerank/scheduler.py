@@ -91,9 +91,10 @@ class Job(Generic[K, R]):
     _known: dict[Question[Any], int] = field(default_factory=dict)
 
     def told(self, question: Question[Any]) -> Any:
-        """The answer to a question that the memo knows; None if it was not asked, or failed."""
+        """The answer to a question that the memo knows; None if it was not sent, or failed."""
         number = self._known.get(question)
-        return None if number is None else self._answers[number]
+        found = UNKNOWN if number is None else self._answers[number]
+        return None if found is UNKNOWN else found
 
     def resume(self, memo: bool) -> None:
         """Send the answers; the next batch is unsent. Raises StopIteration with the ranking."""

@@ -4,6 +4,7 @@ import hashlib
 import io
 import random
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from servers import archives
@@ -60,6 +61,13 @@ def test_a_folder_is_there_under_its_name_and_fetched_once(get, server):
         assert (folder / "segments_1").read_bytes() == SECRET
     assert server.asked == [None]
     assert left(folder) == ["_0.cfs", "segments_1"] and left(folder.parent) == [folder.name]
+
+
+def test_two_that_fetch_it_at_the_same_time_fetch_it_once(get, server):
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: get(), range(2))
+    assert one == other and (one / "segments_1").read_bytes() == SECRET
+    assert server.asked == [None] and left(one.parent) == [one.name]
 
 
 def test_a_connection_that_broke_goes_on_where_it_was(get, server):

@@ -401,6 +401,15 @@ def test_what_went_wrong_stands_in_the_status_and_the_issues(opened):
     assert stopped.status == "partial" and stopped.issues[0].kind == "unasked"
 
 
+@pytest.mark.parametrize("budget", [{"calls": 1}, {"tokens": 5}])
+def test_a_failure_within_a_budget_keeps_the_old_order_too(opened, budget):
+    opened(broken)
+    reranker = Reranker("any", method="scorer", budget=budget, on_error="keep")
+    failed = reranker.rerank("sky", ["blue", "sky", "c"])
+    assert failed.status == "fallback" and order(failed) == [0, 1, 2]
+    assert [hit.score for hit in failed] == [None] * 3
+
+
 def test_ids_are_kept_and_never_made_up(opened):
     opened(counted)
     docs = [{"text": "sky sky", "id": 7}, {"text": "sky", "id": "x"}, {"text": "a"}, "b"]

@@ -36,8 +36,8 @@ def refuse_missing(model: str) -> None:
 
 
 def state(model: str) -> str:
-    """Twelve hexadecimal digits for what is in the folder now; empty if it is none."""
-    if not (folder := Path(model)).is_dir():
+    """Twelve hexadecimal digits for what is in the model's folder now; empty if it has none."""
+    if not (folder := Path(place(model))).is_dir():
         return ""
     files = sorted(file for file in folder.iterdir() if file.is_file())
     facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -138,14 +138,15 @@ class Tokens:
 
         Verified once for each set of labels and ending of the prompt (algorithms.md 2.3):
         `encode(prompt + label)` is `encode(prompt)` and one more token, distinct for each label.
-        Nothing before a control token changes what comes after it: such an ending stands for all.
+        Nothing before a control token changes what comes after it: such an ending of a raw prompt
+        stands for all.
         """
         want = request.want
         assert isinstance(want, Labels | Logits)
         with stage("tokenise"):
             parts = self._parts(request) if request.chat and request.seams else []
             tail = parts[-1] if parts and len(parts[-1]) >= 16 else self.text(request)
-            ending = next((token for token in self.special if tail.endswith(token)), "")
+            ending = "" if request.chat else next(filter(tail.endswith, self.special), "")
             key = (ending or tail[-16:], want.labels)
             if key not in self._labels:
                 short = (Message("user", ending),)

@@ -4,9 +4,11 @@ What came before a connection broke is kept beside it, and the next call goes on
 module knows bytes, no Lucene.
 """
 
+import fcntl
 import hashlib
 import http.client
 import logging
+import os
 import tarfile
 import urllib.error
 import urllib.request
@@ -24,10 +26,17 @@ GOES_ON = 206  # and who sends the rest alone
 
 
 def fetched(url: str, md5: str, folder: Path) -> Path:
-    """The one folder that the archive at `url` holds, under this name."""
-    if folder.is_dir():
-        return folder
+    """The one folder that the archive at `url` holds, under this name; one process fetches it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder if folder.is_dir() else _fetch(url, md5, folder)
+    finally:
+        os.close(lock)
+
+
+def _fetch(url: str, md5: str, folder: Path) -> Path:
     part = folder.with_name(f"{folder.name}.part")
     try:
         _download(url, part)
@@ -86,5 +95,4 @@ def _unpack(url: str, part: Path, folder: Path) -> None:
         except (tarfile.TarError, ValueError) as wrong:
             part.unlink()
             raise EngineError(f"{url} is no archive of one folder: {wrong}") from wrong
-        if not folder.exists():
-            inner.rename(folder)
+        inner.rename(folder)

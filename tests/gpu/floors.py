@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 RATE = 790e12  # operations a second, dense bfloat16: an H200's matrix product, 8192 cubed
-BANDWIDTH = 4.3e12  # bytes a second, read and written: an H200's copy
+BANDWIDTH = 4.3e12  # bytes a second, read and written: the best copy seen on an H200
 BYTES = 2
 
 

@@ -1,4 +1,4 @@
-"""The two rates that floors are made of, as this card has them."""
+"""The two rates that floors are made of, beside what this card does."""
 
 import pytest
 import torch
