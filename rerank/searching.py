@@ -25,7 +25,8 @@ from rerank.retrieve.vectors import Store, encoded
 from rerank.stages import CurOptions, FusionOptions
 
 LOG = logging.getLogger(__name__)
-AT_ONCE = 8
+AT_ONCE = 8  # anchor queries that are rated before their rows are written,
+BLOCK = 512  # with so many documents at a time
 WORDS = (3, 8)  # of a phrase that stands in for a query
 
 
@@ -112,10 +113,14 @@ class _Rows:
         self.name = f"{rater.name} {digest.hexdigest()}"
 
     def encode(self, texts: Sequence[str]) -> Any:
-        """All texts' ratings together: a document is read once for all."""
-        asked = {Query(f"anchor {row}", text): self._docs for row, text in enumerate(texts)}
-        ratings = self._rater.rated(asked, kept=False)
-        return extra("numpy", "eval").array([ratings[query] for query in asked], "float32")
+        """All texts with some documents, then with the next: a document is read once for all."""
+        asked = [Query(f"anchor {row}", text) for row, text in enumerate(texts)]
+        rows = extra("numpy", "eval").empty((len(asked), self.width), "float32")
+        for start in range(0, self.width, BLOCK):
+            block = self._docs[start : start + BLOCK]
+            ratings = self._rater.rated(dict.fromkeys(asked, block), kept=False)
+            rows[:, start : start + BLOCK] = [ratings[query] for query in asked]
+        return rows
 
 
 class Beginning:
