@@ -127,15 +127,14 @@ SCORES = (
 
 def test_no_window_has_a_tie(model, passages):
     name, _, engine = model
-    if name == "boxed-decoder":
-        pytest.skip("what it makes of random words is often the same for two passages")
     prompt = read_prompt(PROMPTS[name][0])
     found = replies(engine, requests(prompt, engine, windows(passages, WINDOWS)))
     ties = sum(len(set(reply.scores)) < len(reply.scores) for reply in found)
     nearest = min(abs(a - b) for r in found for a, b in combinations(r.scores, 2))
     row = {"model": name, "windows": len(found), "with a tie": ties, "nearest two scores": nearest}
     record(f"Ties among 20 labels: {name}", [row])
-    assert ties < WINDOWS / 100  # 190 pairs of float32 numbers; bfloat16 would tie nine in ten
+    if name == "small":  # what the wired decoder makes of random words may be the same for two
+        assert ties == 0
 
 
 def test_first_says_what_the_model_would_write_first(model, passages):
@@ -161,16 +160,15 @@ def _writing(request):
     return replace(request, want=Text(1))
 
 
+@pytest.mark.parametrize("model", ["small"], indirect=True)  # the other knows its own prompts only
 def test_every_method_ranks(model, passages):
-    name, _, engine = model
-    if name != "small":
-        pytest.skip("the boxed decoder answers its own prompts only")
+    _, _, engine = model
     few = {query: docs[:8] for query, docs in list(passages.items())[:2]}
     rows = []
     for method, row in METHODS.items():
         if not row.prompt or read_prompt(row.prompt).reader.wants not in engine.wants:
             continue
-        if method == "boxed-decoder" or "neighbours" in row.options:
+        if method == "boxed-decoder":
             continue
         jobs = reranked(engine, method, few, 12, NARROW.get(row.strategy, {}))
         assert all(set(job.ranking) == set(few[job.query]) for job in jobs)
