@@ -7,7 +7,7 @@ text only, no template and no model.
 import functools
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 from rerank.records import Doc
@@ -106,8 +106,15 @@ def passage(
 @functools.lru_cache(maxsize=4096)
 def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """One line, harmless, and nothing in it that looks like an identifier of a prompt."""
-    text = BRACKETED.sub(_round, harmless(" ".join(text.split()), control))
-    return HEADING.sub(r"\1 (\2)", text)
+    text = harmless(" ".join(text.split()), control)
+    if _has(text, "[\uff3b"):
+        text = BRACKETED.sub(_round, text)
+    return HEADING.sub(r"\1 (\2)", text) if _has(text, ":=\uff1a") else text
+
+
+def _has(text: str, characters: Iterable[str]) -> bool:
+    """Whether one of these is in a text: told sooner than by a pattern that needs one of them."""
+    return any(map(text.__contains__, characters))
 
 
 def _round(found: re.Match[str]) -> str:
@@ -120,16 +127,19 @@ def _round(found: re.Match[str]) -> str:
 
 def harmless(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """No control characters and no control tokens; nothing that cannot be written as UTF-8."""
-    return _tokens(control).sub(r"\g<0> ", UNPRINTABLE.sub(" ", text))
+    starts, tokens = _tokens(control)
+    plain = text if text.isprintable() else UNPRINTABLE.sub(" ", text)
+    return tokens.sub(r"\g<0> ", plain) if _has(plain, starts) else plain
 
 
 @functools.lru_cache(maxsize=64)
-def _tokens(control: tuple[str, ...]) -> re.Pattern[str]:
-    """The first part of each control token: by its form, or as an engine spells it."""
+def _tokens(control: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """How a control token can start, and its first part: by its form, or as an engine spells it."""
     forms = re.compile("|".join(FORMS))
     own = sorted({token for token in control if token and not forms.match(token)})
     parts = [_broken(token) for token in sorted(own, key=len, reverse=True)]
-    return re.compile("|".join((*FORMS, *parts)))
+    starts = frozenset(["<", "[", *(token[0] for token in own)])
+    return starts, re.compile("|".join((*FORMS, *parts)))
 
 
 def _broken(token: str) -> str:

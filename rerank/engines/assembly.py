@@ -94,11 +94,15 @@ class Assembly:
         """What of a part decides about the joint before it, and about the one after it."""
         if not self._words:
             return part[:1], part[-1:]
-        head, tail = HEAD.match(part[:REACH]), TAIL.search(part[-REACH:])
-        assert head and tail
-        opens = next(filter(part.startswith, self._added), "")
-        closes = next(filter(part.endswith, self._added), "")
-        return opens if self._alone(opens) else head[0], closes if self._alone(closes) else tail[0]
+        opens = closes = ""
+        if part.startswith(self._names):
+            opens = next(filter(part.startswith, self._names))
+        if part.endswith(self._names):
+            closes = next(filter(part.endswith, self._names))
+        return (
+            opens if opens and self._alone(opens) else _head(part),
+            closes if closes and self._alone(closes) else _tail(part),
+        )
 
     def _may_join(self, tail: str, head: str) -> bool:
         """Whether parts that end and begin so are joined, or have to be looked at closer."""
@@ -151,6 +155,10 @@ class Assembly:
         word around it."""
         added = self._backend.get_added_tokens_decoder().values()
         return {it.content: not (it.lstrip or it.rstrip or it.single_word) for it in added}
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(filter(None, self._added))
 
     def _alone(self, token: str) -> bool:
         """Whether this is such a token, and no other could take it in, or its first characters."""
@@ -217,6 +225,25 @@ class _Numbers(dict[int, int]):
     def __missing__(self, number: int) -> int:
         self[number] = number
         return number
+
+
+def _head(part: str) -> str:
+    """How a part begins: white space, and one character of a word or all of a punctuation."""
+    first, second = part[:1], part[1:2]
+    if first.isalnum():
+        return first
+    if first == " " and second.isalnum():
+        return part[:2]
+    found = HEAD.match(part[:REACH])
+    return found[0] if found else ""
+
+
+def _tail(part: str) -> str:
+    """The same of its end."""
+    if part[-1:].isalnum():
+        return part[-1:]
+    found = TAIL.search(part[-REACH:])
+    return found[0] if found else ""
 
 
 def _lengths(part: str) -> list[str]:

@@ -76,7 +76,7 @@ class Tokens:
         tokenised whole as well, and where that proves otherwise, all are from then on.
         """
         with stage("tokenise"):
-            parts = self._parts(request) if request.chat and request.seams and self._trusted else []
+            parts = self._parts(request) if self._trusted else []
             if not parts:
                 return self._encode(self.text(request), not request.chat)
             ids = self._assembly.ids(parts)
@@ -86,8 +86,8 @@ class Tokens:
     def learn(self, requests: Iterable[Request]) -> None:
         """Tokenise in one call what is new in these requests; their `ids` are quick after it."""
         with stage("tokenise"):
-            seamed = (it for it in requests if it.chat and it.seams and self._trusted)
-            self._assembly.learn(parts for parts in map(self._parts, seamed) if parts)
+            if self._trusted:
+                self._assembly.learn(filter(None, map(self._parts, requests)))
 
     def _looked(self, request: Request, ids: list[int]) -> list[int]:
         """The ids of the whole prompt; parts are trusted while theirs are the same."""
@@ -97,13 +97,10 @@ class Tokens:
 
     def _parts(self, request: Request) -> list[str]:
         """The prompt cut at its seams and around its messages; empty where that cannot be."""
-        roles = tuple(message.role for message in request.messages)
-        if roles not in self._frames:
-            self._frames[roles] = self._frame(request)
-        contents = [message.content for message in request.messages]
-        if (frame := self._frames[roles]) is None or any(c != c.strip() for c in contents):
+        if (frame := self._around(request)) is None:
             return []
         parts = [frame[0]]
+        contents = [message.content for message in request.messages]
         for content, seams, after in zip(contents, request.seams, frame[1:], strict=True):
             start = 0
             for end in seams:
@@ -112,6 +109,16 @@ class Tokens:
             parts += content[start:], after
         parts[-1] += request.prefill
         return parts
+
+    def _around(self, request: Request) -> tuple[str, ...] | None:
+        """What stands around the messages of a request with seams, if that can be told."""
+        if not (request.chat and request.seams):
+            return None
+        roles = tuple(message.role for message in request.messages)
+        if roles not in self._frames:
+            self._frames[roles] = self._frame(request)
+        bare = all(m.content == m.content.strip() for m in request.messages)
+        return self._frames[roles] if bare else None
 
     def _frame(self, request: Request) -> tuple[str, ...] | None:
         """What the chat template writes around messages of these roles, if that is all it does."""
@@ -144,8 +151,7 @@ class Tokens:
         want = request.want
         assert isinstance(want, Labels | Logits)
         with stage("tokenise"):
-            parts = self._parts(request) if request.chat and request.seams else []
-            tail = parts[-1] if parts and len(parts[-1]) >= 16 else self.text(request)
+            tail = self._tail(request)
             ending = "" if request.chat else next(filter(tail.endswith, self.special), "")
             key = (ending or tail[-16:], want.labels)
             if key not in self._labels:
@@ -153,6 +159,12 @@ class Tokens:
                 stands = replace(request, messages=short, prefill="", chat=False, seams=())
                 self._labels[key] = self._verified(stands if ending else request, want.labels)
             return self._labels[key]
+
+    def _tail(self, request: Request) -> str:
+        """Its last sixteen characters, or more."""
+        around = self._around(request)
+        tail = around[-1] + request.prefill if around else ""
+        return tail if len(tail) >= 16 else self.text(request)
 
     def continued(self, request: Request) -> tuple[list[int], int]:
         """The prompt and the continuation after it as one list of ids, and where the second starts.
