@@ -7,6 +7,7 @@ BIN    := .venv/bin
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints/cpu.txt --overrides constraints/overrides.txt
 TORCH  := $(shell grep '^torch==' constraints/cpu.txt)
 OUT    := .demo
+MODELS := small boxed-decoder Qwen3-8B Qwen3-0.6B Mistral-7B
 # two models at a time on two cores: each on one, wherever the machine puts it
 TWO    := OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind
 
@@ -39,8 +40,14 @@ fix: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider
 
+# Models start side by side and are measured in turn; what each process said is in .gpu.
 gpu:
-	TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider $(addprefix tests/gpu/test_,speed.py correct.py card.py)
+	@rm -rf .gpu && mkdir .gpu
+	@$(MAKE) --no-print-directory --keep-going --jobs 6 $(addprefix gpu-,$(MODELS) card)
+
+gpu-%:
+	@GPU_MARKS=.gpu TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/gpu -k "$*" \
+	  >.gpu/$*.log 2>&1; code=$$?; grep -a '^MEASURED\|^E  \|^FAILED\|^ERROR\|passed\|failed' .gpu/$*.log; exit $$code
 
 docs: .venv/dev
 	$(BIN)/python tests/pages.py
@@ -50,7 +57,7 @@ leaderboard: .venv/demo
 	$(BIN)/rerank leaderboard
 
 clean:
-	rm -rf .venv $(OUT) dist build
+	rm -rf .venv .gpu $(OUT) dist build
 
 # torch comes first, as a CPU build: from pip where it knows of one, else from where uv finds them.
 # The rest is resolved by uv against the constraints, without torchvision, in seconds.

@@ -3,12 +3,15 @@
 import pytest
 import torch
 from bench.report import record
+from gpu import marks
 from gpu.floors import BANDWIDTH, RATE
+from gpu.test_speed import ASKED
 
 
 def test_what_the_card_can_do():
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device is here")
+    marks.wait(*ASKED)
     product, copy = _rates()
     torch.cuda.empty_cache()
     row = {"TFLOP/s, bfloat16 product": product / 1e12, "TB/s, copy": copy / 1e12}

@@ -1,5 +1,6 @@
 """One engine, two ways to drive it: ours, in turn, and vLLM's own with every request at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter, process_time, thread_time
 from typing import Any
@@ -9,18 +10,20 @@ from bench.lists import reranked
 from gpu.floors import Read
 
 from rerank.engines.vllm import VLLM
+from rerank.garbage import left_alone
 
 
 @dataclass(frozen=True)
 class Turn:
     """Seconds by the wall, of this thread and of this process; what was computed, and in how many
-    rounds a query."""
+    rounds a query. Of this thread's, `inside` were vLLM's own: its add_request and its step."""
 
     wall: float
     host: float
     threads: float
     reads: list[Read]
     rounds: float = 0.0
+    inside: float = 0.0
     asked: list[tuple[Any, Any]] = field(default_factory=list)
 
 
@@ -29,7 +32,7 @@ class Both:
 
     def __init__(self, folder: str, **options: Any) -> None:
         begun = perf_counter()
-        self.ours = VLLM(folder, **options)
+        self.ours = VLLM(folder, in_process=False, **options)
         self.loading = perf_counter() - begun
         from vllm import LLM
         from vllm.v1.engine.llm_engine import LLMEngine
@@ -39,11 +42,11 @@ class Both:
             self.theirs = LLM(folder, **options)
 
     def in_turn(self, method: str, lists: Any, max_tokens: int | None = None) -> Turn:
-        """Rerank with a method from an empty prefix cache."""
+        """Rerank with a method from an empty prefix cache, as a run does."""
         self._forget()
         asked: list[tuple[Any, Any]] = []
         outputs: list[Any] = []
-        add, step = self.engine.add_request, self.engine.step
+        add, step = _Timed(self.engine.add_request), _Timed(self.engine.step)
 
         def adding(number: str, prompt: Any, params: Any) -> Any:
             asked.append((prompt, params))
@@ -57,13 +60,14 @@ class Both:
         with (
             patch.object(self.engine, "add_request", adding),
             patch.object(self.engine, "step", stepping),
+            left_alone(),
         ):
             begun = _now()
             jobs = reranked(self.ours, method, lists, max_tokens)
             spent = _since(begun)
         assert len(jobs) == len(lists) and not any(job.error for job in jobs)
         rounds = sum(job.rounds for job in jobs) / len(jobs)
-        return Turn(*spent, list(map(_read, outputs)), rounds, asked)
+        return Turn(*spent, list(map(_read, outputs)), rounds, add.spent + step.spent, asked)
 
     def at_once(self, turn: Turn) -> Turn:
         """vLLM's own loop over the requests of a turn, in the order in which we asked."""
@@ -78,6 +82,19 @@ class Both:
 
     def _forget(self) -> None:
         assert self.engine.reset_prefix_cache()
+
+
+class _Timed:
+    """A function, and the CPU time of the threads that called it so far."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call, self.spent = call, 0.0
+
+    def __call__(self, *given: Any) -> Any:
+        begun = thread_time()
+        found = self._call(*given)
+        self.spent += thread_time() - begun
+        return found
 
 
 def _now() -> tuple[float, ...]:
