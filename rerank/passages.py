@@ -106,8 +106,11 @@ def passage(
 @functools.lru_cache(maxsize=4096)
 def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """One line, harmless, and nothing in it that looks like an identifier of a prompt."""
-    text = BRACKETED.sub(_round, harmless(" ".join(text.split()), control))
-    return HEADING.sub(r"\1 (\2)", text)
+    text = harmless(" ".join(text.split()), control)
+    if "[" in text or "\uff3b" in text:
+        text = BRACKETED.sub(_round, text)
+    named = ":" in text or "=" in text or "\uff1a" in text
+    return HEADING.sub(r"\1 (\2)", text) if named else text
 
 
 def _round(found: re.Match[str]) -> str:
@@ -120,7 +123,8 @@ def _round(found: re.Match[str]) -> str:
 
 def harmless(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """No control characters and no control tokens; nothing that cannot be written as UTF-8."""
-    return _tokens(control).sub(r"\g<0> ", UNPRINTABLE.sub(" ", text))
+    printable = text if text.isprintable() else UNPRINTABLE.sub(" ", text)
+    return _tokens(control).sub(r"\g<0> ", printable)
 
 
 @functools.lru_cache(maxsize=64)
