@@ -14,12 +14,13 @@ from typing import Any
 from rerank.beliefs import BELIEFS, Belief
 from rerank.engines import Engine
 from rerank.errors import EngineError
-from rerank.prompts import Prompt, Wording, forms
+from rerank.prompts import Prompt, Wording, forms, question_over
 from rerank.questions import Compare, Order, Pick, Question, Rate
-from rerank.records import NO_USAGE, Answer, Query, Status, Usage
+from rerank.records import NO_USAGE, Answer, Doc, Query, Status, Usage
 from rerank.stopwatch import stage
 from rerank.wants import Reply, Request
 
+EXPECTED = 20  # documents that are expected together
 BYTES_A_TOKEN = 4
 """A little less than in English, to leave out rather too little; another try mends that."""
 
@@ -139,6 +140,17 @@ class LLMJudge:
                     f" but this engine serves {offers}: choose another prompt or engine"
                 )
             self.engine.check(request)
+
+    def expect(self, query: Query, docs: Sequence[Doc]) -> None:
+        """These will be shown, a few at a time: an engine with `expect` gets ready meanwhile."""
+        get_ready = getattr(self.engine, "expect", None)
+        if get_ready is None or self.prompt.asks not in (Order, Pick):
+            return
+        for end in range(len(docs), 0, -EXPECTED):  # windows slide from the bottom
+            question = question_over(self.prompt.asks, docs[max(end - EXPECTED, 0) : end])
+            with stage("prompt"):
+                request = self.prompt.wording(query, question).request
+            get_ready(request)
 
     def submit(self, ticket: Hashable, query: Query, question: Question[Any]) -> None:
         """Word the question and send it off."""

@@ -22,6 +22,7 @@ from rerank.engines.opening import choose, key_of, open_engine, refuse_unserved
 from rerank.errors import InputError, installing
 from rerank.judges import LLMJudge, Oracle
 from rerank.prompts import Prompt
+from rerank.questions import Asking
 from rerank.recipes import Recipe
 from rerank.records import Doc, Query, Run
 from rerank.scheduler import Budget, Job, Judge, drive
@@ -164,15 +165,24 @@ def rerank_task(
 
 def _driven(recipe: Recipe, task: Task, judge: Judge[Query]) -> Iterator[Job[Query, list[Doc]]]:
     """The jobs of a dataset's queries as they finish."""
-    given = task.candidates.items()
     return drive(
-        ((query, asking(row_of(recipe, task, query), docs)) for query, docs in given),
+        _begun(recipe, task, judge),
         judge,
         at_once=recipe.at_once,
         memo=recipe.memo,
         budget=Budget(**dict(recipe.budget)),
         on_error=recipe.on_error,
     )
+
+
+def _begun(
+    recipe: Recipe, task: Task, judge: Judge[Query]
+) -> Iterator[tuple[Query, Asking[list[Doc]]]]:
+    """Each query with what it will ask; a model is told what it will be shown."""
+    for query, docs in task.candidates.items():
+        if isinstance(judge, LLMJudge):
+            judge.expect(query, docs)
+        yield query, asking(row_of(recipe, task, query), docs)
 
 
 def _replayed(judge: Judge[Query]) -> int:

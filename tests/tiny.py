@@ -25,14 +25,17 @@ def checkpoint(
     heads: int = 4,
     context: int = 8192,
     spread: float = 0.2,
+    pieces: int = 1000,
+    texts: tuple[str, ...] = (),
 ) -> Path:
     """Write config, weights and tokenizer to `folder`; with `brackets_merge`, "[A" is one token.
 
     `spread` is the standard deviation of every weight; models begin their training with 0.02.
+    The vocabulary has so many `pieces`, of the prompts' words and of these `texts`.
     """
     from transformers import Qwen3ForCausalLM
 
-    made = tokenizer(context, brackets_merge)
+    made = tokenizer(context, brackets_merge, pieces, texts)
     sizes = hidden, layers, heads
     return _saved(folder, Qwen3ForCausalLM, made, seed, sizes, context, initializer_range=spread)
 
@@ -74,7 +77,9 @@ def _saved(folder, kind, tokenizer, seed, sizes, context, **more) -> Path:
 
 
 @cache
-def tokenizer(context: int, brackets_merge: bool = False):
+def tokenizer(
+    context: int, brackets_merge: bool = False, pieces: int = 1000, texts: tuple[str, ...] = ()
+):
     """Of the prompts' own words, with all their labels; `context` tokens fit its model."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -90,12 +95,12 @@ def tokenizer(context: int, brackets_merge: bool = False):
     bpe.decoder = decoders.ByteLevel()
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=1000,
+        vocab_size=pieces,
         special_tokens=[],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator(words(), trainer)
+    bpe.train_from_iterator([*words(), *texts], trainer)
     bpe.add_special_tokens([AddedToken(token, special=True) for token in special])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,

@@ -47,6 +47,7 @@ class Assembly:
         self._ends = lru_cache(PARTS)(self._edges)
         self._joined = lru_cache(PARTS)(self._joins)
         self._touch = lru_cache(PARTS)(self._may_join)
+        self._opens = lru_cache(PARTS)(self._begins_a_word)
 
     def ids(self, parts: Sequence[str]) -> list[int]:
         """The ids of `"".join(parts)`."""
@@ -57,13 +58,28 @@ class Assembly:
         """Tokenise in one call what is new in these texts, each given in parts."""
         self._inside.ids([part for parts in texts for part in self._apart(parts)[1:]])
 
+    def expect(self, parts: Sequence[str]) -> None:
+        """Parts inside texts to come: what is new in them is tokenised meanwhile."""
+        self._lengths.expect(chain.from_iterable(map(self._in_lengths, self._apart(parts)[1:])))
+
     def _by_lengths(self, parts: list[str]) -> Iterable[Ids]:
         """The ids of parts inside a text; of one that is cut later, only the last length is new."""
-        groups = [self._apart(_lengths(part)) for part in parts]
+        groups = list(map(self._in_lengths, parts))
         found = iter(self._lengths.ids([length for group in groups for length in group]))
         for group in groups:
             ids = list(islice(found, len(group)))
             yield ids[0] if len(ids) == 1 else tuple(chain.from_iterable(ids))
+
+    def _in_lengths(self, part: str) -> list[str]:
+        """A long part, cut before spaces, from its start on: what is left of it begins alike."""
+        lengths, start = [], 0
+        while start + LENGTH < len(part):
+            end = part.rfind(" ", start + 1, start + LENGTH)
+            if end < 0 or not self._opens(part[end - 1], part[end + 1]):
+                break
+            lengths.append(part[start:end])
+            start = end
+        return [*lengths, part[start:]]
 
     def _alike(self, parts: list[str]) -> Iterable[Ids]:
         """The ids of parts inside a text, each tokenised as it is; equal ids are one object."""
@@ -103,6 +119,12 @@ class Assembly:
             opens if opens and self._alone(opens) else _head(part),
             closes if closes and self._alone(closes) else _tail(part),
         )
+
+    def _begins_a_word(self, last: str, first: str) -> bool:
+        """Whether a space between these two characters does, whatever is around them."""
+        if last.isspace() or first.isspace():
+            return False
+        return not (self._touch(last, f" {first}" if self._words else " ") or self._spacious)
 
     def _may_join(self, tail: str, head: str) -> bool:
         """Whether parts that end and begin so are joined, or have to be looked at closer."""
@@ -159,6 +181,11 @@ class Assembly:
     @cached_property
     def _names(self) -> tuple[str, ...]:
         return tuple(filter(None, self._added))
+
+    @cached_property
+    def _spacious(self) -> bool:
+        """Whether one of them may take in a space."""
+        return any(" " in token or not apart for token, apart in self._added.items())
 
     def _alone(self, token: str) -> bool:
         """Whether this is such a token, and no other could take it in, or its first characters."""
@@ -244,15 +271,3 @@ def _tail(part: str) -> str:
         return part[-1:]
     found = TAIL.search(part[-REACH:])
     return found[0] if found else ""
-
-
-def _lengths(part: str) -> list[str]:
-    """A long part, cut before spaces, from its start on: what is left of it begins alike."""
-    lengths, start = [], 0
-    while start + LENGTH < len(part):
-        end = part.rfind(" ", start + 1, start + LENGTH)
-        if end < 0:
-            break
-        lengths.append(part[start:end])
-        start = end
-    return [*lengths, part[start:]]

@@ -6,7 +6,7 @@ imports none.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from rerank.engines import LabelError
@@ -16,6 +16,7 @@ from rerank.stopwatch import stage
 from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 MARK = "\ue000rerank\ue000"
+REQUESTS = 128  # that are remembered in parts, from one call about them to the next
 MEND = "`rerank doctor --model MODEL` lists the prompts that fit"
 
 
@@ -39,6 +40,7 @@ class Tokens:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         spell = self._spell if hasattr(backend, "encode_batch_fast") else None
         self._assembly = Assembly(lambda text: self._encode(text, False), backend, spell)
+        self._parts = lru_cache(REQUESTS)(self._taken_apart)
         self._trusted, self._told = True, 0
 
     @cached_property
@@ -89,13 +91,19 @@ class Tokens:
             if self._trusted:
                 self._assembly.learn(filter(None, map(self._parts, requests)))
 
+    def expect(self, request: Request) -> None:
+        """Tokenise meanwhile what requests to come have in common with this one."""
+        with stage("tokenise"):
+            if request.chat and request.seams and self._trusted:
+                self._assembly.expect(self._parts(request) or [""])
+
     def _looked(self, request: Request, ids: list[int]) -> list[int]:
         """The ids of the whole prompt; parts are trusted while theirs are the same."""
         whole = self._encode(self.text(request), False)
         self._trusted = ids == whole
         return whole
 
-    def _parts(self, request: Request) -> list[str]:
+    def _taken_apart(self, request: Request) -> list[str]:
         """The prompt cut at its seams and around its messages; empty where that cannot be."""
         if (frame := self._around(request)) is None:
             return []

@@ -65,6 +65,7 @@ class VLLM:
         self._limit: int = config.model_config.max_model_len
         self._seeds = not (_on_a_cpu() and config.scheduler_config.enable_chunked_prefill)
         self.special_tokens, self.cut = self._tokens.special, self._tokens.cut
+        self.expect = self._tokens.expect
         self.name = _name(model, config.model_config, chat_template_options, asked)
         self._numbers = count()
         self._out: dict[str, tuple[Hashable, Reader]] = {}

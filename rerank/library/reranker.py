@@ -30,7 +30,7 @@ from rerank.library.shortening import refuse_limit, shortened
 from rerank.library.tracing import watch
 from rerank.methods import Method
 from rerank.options import limits
-from rerank.records import Query
+from rerank.records import Doc, Query
 from rerank.scheduler import Budget, Job
 from rerank.strategies import options_of
 
@@ -256,13 +256,18 @@ class Reranker:
         return row
 
     def _submitted(self, given: Given, row: Method, top_n: int | None = None) -> "Future[Driven]":
-        strategy = asking(row, given.docs)
+        strategy, shown = asking(row, given.docs), given.docs
         if given.limit and self._engine.cut:
-            strategy = shortened(given, row, given.limit, self._engine.cut)
+            strategy, shown = shortened(given, row, given.limit, self._engine.cut), []
         job = Job(Query("", given.query, given.instruction), strategy, self._budget)
-        ready = partial(self._check, widest(row, [len(given.docs)]))
+        ready = partial(self._ready, widest(row, [len(given.docs)]), job.query, shown)
         ended = watch(given, self.model, self.method, top_n)
         return self._dispatch.submit(job, ready, ended)
+
+    def _ready(self, widest: int, query: Query, docs: Sequence[Doc]) -> None:
+        """Before a query's first question: whether it can be asked, and what will be shown."""
+        self._check(widest)
+        self._judge.expect(query, docs)
 
     def _check(self, shown: int) -> None:
         """Check the model's labels, once for each width of question."""

@@ -37,5 +37,8 @@ def reranked(engine, method, lists, max_tokens=None, changed=(), **options):
     judge = LLMJudge(prompt.with_sampling(max_tokens=max_tokens), engine)
     judge.check(20)
     given = METHODS[method].options | dict(changed)
-    asking = ((query, strategy(docs, **given)) for query, docs in lists.items())
+    asking = (
+        judge.expect(query, docs) or (query, strategy(docs, **given))
+        for query, docs in lists.items()
+    )
     return list(drive(asking, judge, **options))

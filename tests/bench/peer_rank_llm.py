@@ -10,7 +10,7 @@ import time
 import types
 from pathlib import Path
 
-seconds = {"prompts": 0.0, "generate": 0.0}
+seconds = {"prompts": 0.0, "generate": 0.0, "engine": 0.0}
 
 
 def timed(stage, function):
@@ -47,6 +47,9 @@ def main(model, requests, first, engine_options):
     )
     ranker.create_prompt_batched = timed("prompts", ranker.create_prompt_batched)
     ranker._vllm_handler.generate_output = timed("generate", ranker._vllm_handler.generate_output)
+    core = type(ranker._vllm_handler._vllm.llm_engine)
+    for name in ("add_request", "step"):
+        setattr(core, name, timed("engine", getattr(core, name)))
     ranker.rerank_batch(asked[:1], rank_end=40)
     for stage in seconds:
         seconds[stage] = 0.0
