@@ -107,6 +107,16 @@ def test_frozen_layers_stay_as_they_are_and_the_others_move(folder, tmp_path) ->
     assert moved and all("layer.1." in key for key in moved)
 
 
+def test_a_linear_head_in_place_of_a_matching_one_makes_a_cross_encoder(folder, tmp_path) -> None:
+    kept = {"steps": 1, "keep": "last", "packed": "true"}
+    train(recipe(tmp_path, folder, "listnet", head="matching", **kept), tmp_path / "matcher")
+    again = recipe(tmp_path, tmp_path / "matcher", "listnet", head="linear", **kept)
+    train(again, tmp_path / "cross")
+    config = json.loads((tmp_path / "cross/config.json").read_text())
+    assert config["architectures"] == ["BertForSequenceClassification"] and not config["match"]
+    assert len(scores(Scorer(str(tmp_path / "cross")), [(QUERY, DOC)])) == 1
+
+
 def test_a_packed_model_is_a_quarter_as_large_and_scores_as_the_float_one_does(
     folder, tmp_path
 ) -> None:

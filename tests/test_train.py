@@ -1,6 +1,9 @@
 """Trainings of tiny models: the loss falls, a killed one resumes, what comes out reranks."""
 
 import json
+import os
+import shutil
+import signal
 from functools import partial
 from math import log
 
@@ -14,9 +17,10 @@ from typer.testing import CliRunner
 from rerank import Reranker
 from rerank.cli import app
 from rerank.datasets import read_labels
-from rerank.errors import InputError
+from rerank.errors import EngineError, InputError, UsageError
 from rerank.train import read_training, train
 from rerank.train.data import examples, grades, shown
+from rerank.train.lessons import lesson
 from rerank.train.losses import loss_of
 from rerank.train.objectives import ndcg
 from rerank.train.opening import open_student
@@ -156,7 +160,7 @@ def utility(wanted, model):
     found = []
     with student.loaded.computing():
         for example in examples(wanted.data).training:
-            order = torch.tensor([student.order(example)])
+            order = torch.tensor(student.orders([example]))
             found.append(float(ndcg(torch.tensor(example.targets), order)))
     return sum(found) / len(found)
 
@@ -416,6 +420,69 @@ def test_a_mistake_in_a_recipe_is_named_before_anything_loads(changes, mistake, 
     with pytest.raises(InputError) as said:
         recipe(tmp_path, "nowhere", "ranknet", **changes)
     assert mistake in str(said.value)
+
+
+def test_a_system_that_cannot_fork_is_told_before_anything_loads(tmp_path, monkeypatch):
+    monkeypatch.setattr("rerank.train.recipes.get_all_start_methods", lambda: ["spawn"])
+    with pytest.raises(InputError, match="key 'workers': this system cannot fork"):
+        recipe(tmp_path, "nowhere", "ranknet", workers=2)
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_is_told_in_one_line_and_the_training_goes_on(
+    encoder, tmp_path, monkeypatch
+):
+    wanted, out = recipe(tmp_path, encoder, "ranknet", workers=1), tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("rerank.train.lessons.lesson", partial(killed_at, 12))
+        with pytest.raises(EngineError, match=r"was killed.* the same command goes on"):
+            train(wanted, out)
+    assert train(wanted, out)["recipe"]["steps"] == 20
+    assert len(losses(out)) == 20
+
+
+def killed_at(last, recipe, found, students, step):
+    if step == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return lesson(recipe, found, students, step)
+
+
+def learnt(folder, model, **changes):
+    """The weights before and after three steps, by name."""
+    from safetensors.torch import load_file
+
+    usual = {"steps": 3, "keep": "last", "teacher": "scores"}
+    train(recipe(folder, model, "listnet", "listwise/first", **usual, **changes), folder / "out")
+    before, after = (load_file(x / "model.safetensors") for x in (model, folder / "out"))
+    return {name: (before[name].float(), after[name].float()) for name in before}
+
+
+@pytest.mark.slow
+def test_weights_have_the_rate_that_the_first_fitting_name_says_and_0_keeps_them(decoder, tmp_path):
+    found = learnt(tmp_path, decoder, rates='{norm = 0, "layers.0." = 1e-5, layers = 0}')
+    moved = {name: float((new - old).abs().max()) for name, (old, new) in found.items()}
+    assert all(value == 0 for name, value in moved.items() if "norm" in name or "layers.1" in name)
+    assert max(value for name, value in moved.items() if "layers.0.self" in name) < 1e-4
+    assert moved["model.embed_tokens.weight"] > 1e-3
+
+
+@pytest.mark.slow
+def test_a_sparse_training_keeps_every_0(decoder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    holey = tmp_path / "holey"
+    shutil.copytree(decoder, holey)
+    path = holey / "model.safetensors"
+    state = {name: weights * (weights > 0) for name, weights in load_file(path).items()}
+    save_file(state, path, {"format": "pt"})
+    for before, after in learnt(tmp_path, holey, sparse="true").values():
+        assert not after[before == 0].any()
+
+
+@pytest.mark.slow
+def test_a_rate_that_fits_no_weight_is_refused(decoder, tmp_path):
+    with pytest.raises(UsageError, match=r"no weight's name holds 'layer\.9'"):
+        learnt(tmp_path, decoder, rates='{"layer.9" = 0}')
 
 
 def data(tmp_path, **changes):

@@ -213,6 +213,7 @@ class Loaded:
     def save_packed(self, folder: str, limit: int) -> None:
         """The same in a quarter of the bytes, without the weights that are `unused`."""
         setattr(self.model.config, PACKED, True)
+        self.model.config.architectures = [type(self.model).__name__]
         self.tokenizer.model_max_length = limit or 10 * UNBOUNDED
         state = {
             key: weights.detach().cpu()

@@ -9,6 +9,9 @@ counts the tokens of the document in the same group as i (a word's inflections, 
 token). w and v are a number for each token of the vocabulary; a word of several tokens shares its v
 among them. All of it learns: the encoder, w, v, a, b, c, k and l.
 
+That sum becomes a log-odds, `scale` being the slope and the offset that config.json has: what a
+document is as likely as not to be relevant at is 0. Nothing else changes, and no order.
+
 Law: nothing is known of a collection, so a score depends on the two texts alone. A text is read
 once for all its pairs; what is remembered is rounded to 16 bits, in every score alike.
 """
@@ -22,6 +25,9 @@ from rerank.errors import EngineError
 
 HEAD = "match"
 """The head's name among the weights of the encoder's file; `config.json` has it as a key."""
+
+SCALE = "match_scale"
+"""The key of config.json with slope and offset of a log-odds; without it a sum stays a sum."""
 
 PARTS = ("mix", "saturation", "likeness", "rarity", "group")
 """(a, b, c), (k, l), w, v, and the group of each token."""
@@ -62,6 +68,7 @@ class Matcher(Encoder):
         names = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
         self._continues = [name.startswith("##") for name in names]
         self._special = frozenset(self.tokenizer.all_special_ids)
+        self._slope, self._offset = getattr(self.model.config, SCALE, None) or (1.0, 0.0)
 
     def logits(self, pairs: Sequence[Sequence[Text]]) -> Any:
         """The scores as a tensor, through which gradients flow; nothing is remembered."""
@@ -145,7 +152,8 @@ class Matcher(Encoder):
         asked, held = self._ids(queries), self._ids(docs)
         a, b, c = self._head.mix
         likeness = self._likeness(queries, docs, asked, held)
-        return a * cosine + b * likeness + c * self._overlap(queries, asked, held)
+        found = a * cosine + b * likeness + c * self._overlap(queries, asked, held)
+        return found * self._slope + self._offset
 
     def _likeness(self, queries: list[Known], docs: list[Known], asked: Any, held: Any) -> Any:
         near = self._states(docs) @ self._states(queries).transpose(1, 2)

@@ -48,6 +48,8 @@ RARITY = 8.0
 LISTS, STOPS, STRIKES = 78.0, 1.25, 216.0
 """A label listed is worth 1.5 to 2.9 besides its votes, the end 1.25, a label said less than 0."""
 LOUD = 4.0
+FAINT = 1e-5
+"""What a layer that waits to be taught adds to the meaning of a word, at first."""
 
 
 class Vocabulary(NamedTuple):
@@ -78,8 +80,9 @@ class Head(NamedTuple):
 def decoder(vocabulary: Vocabulary, layers: int = LAYERS, inner: int = INNER) -> dict[str, Matrix]:
     """Every weight of the model, by its name in a checkpoint of Qwen3; the head is the embedding's.
 
-    Feed-forward layers say nothing, but could be taught to. So do `layers` beyond three, shared out
-    behind the three.
+    Feed-forward layers say nothing, but could be taught to. `layers` beyond three are between the
+    first and the second and next to silent: there a word can learn from those before it what it
+    means, and a `sparse` training lets them change nothing else.
     """
     wired = [
         (_attention(owners(), answering()), NEARNESS),
@@ -88,11 +91,13 @@ def decoder(vocabulary: Vocabulary, layers: int = LAYERS, inner: int = INNER) ->
     ]
     found = {"model.embed_tokens.weight": embedding(vocabulary), "model.norm.weight": _read()}
     chance = np.random.default_rng(0)
-    places = [at * layers // LAYERS for at in range(LAYERS)]
+    places = [0, layers - 2, layers - 1]
     for number in range(layers):
         known = number in places
         attention, sharpness = wired[places.index(number)] if known else (_idle(chance), 1.0)
         parts = {**attention, **_norms(sharpness), **_silent(chance, inner)}
+        if not known:
+            parts["mlp.down_proj"][MEANING] = chance.normal(0, FAINT, (48, inner))
         found |= {f"model.layers.{number}.{name}.weight": part for name, part in parts.items()}
     return found
 
@@ -227,11 +232,13 @@ def _norms(sharpness: float) -> dict[str, Matrix]:
 
 
 def _idle(chance: np.random.Generator) -> dict[str, Matrix]:
-    """Heads that look about by chance and pass nothing on; gradients still reach them."""
+    """Heads that look about by chance and pass next to nothing on, to the meaning alone."""
     made = []
     for _ in range(HEADS):
         query, key, value = chance.normal(0, 0.05, (3, HEAD, WIDTH))
-        made.append(Head(query, key, value, np.zeros((WIDTH, HEAD))))
+        out = np.zeros((WIDTH, HEAD))
+        out[MEANING] = chance.normal(0, FAINT, (48, HEAD))
+        made.append(Head(query, key, value, out))
     return _attention(*made)
 
 

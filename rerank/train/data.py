@@ -91,10 +91,10 @@ def grades(example: Example, graded: bool) -> dict[str, int]:
 
 def refuse_held_out(candidates: Candidates, options: DataOptions) -> None:
     """Raise `InputError` where a query belongs to a collection that is kept for testing."""
-    known = {_words(query): query for query in candidates.queries.values()}
+    known = {words(query): query for query in candidates.queries.values()}
     for source in (*options.held_out, *options.check):
         for query in load(source).queries.values():
-            if (text := _words(query)) in known:
+            if (text := words(query)) in known:
                 raise InputError(
                     f"{options.candidates}: query {known[text].id!r} is query {query.id!r} of"
                     f" {source}, which is held out (key 'data.held_out')"
@@ -183,10 +183,11 @@ def refuse_oracle(path: Path) -> None:
         raise InputError.at(path, None, "an oracle's run is a test split's judgments")
 
 
-def _words(query: Query) -> str:
+def words(query: Query) -> str:
+    """What makes two queries the same: case and spaces do not count."""
     return " ".join(query.text.casefold().split())
 
 
 def _share(query: Query) -> float:
     """A number in [0, 1) that the query's words decide."""
-    return int.from_bytes(sha256(_words(query).encode()).digest()[:8]) / 2**64
+    return int.from_bytes(sha256(words(query).encode()).digest()[:8]) / 2**64

@@ -29,7 +29,10 @@ class ComparingStudent(AskedStudent):
             for found, every, example in zip(odds, turns, examples, strict=True)
         ]
 
-    def order(self, example: Example) -> list[int]:
+    def orders(self, asked: Sequence[Example]) -> list[list[int]]:
+        return [self._order(example) for example in asked]
+
+    def _order(self, example: Example) -> list[int]:
         [output] = self.outputs([example])
         chances = output.pairs.sigmoid()
         wins = chances.sum(1) - chances.sum(0)

@@ -8,12 +8,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 from random import Random
 from typing import Any, NamedTuple
 
-from rerank.errors import UsageError
+from rerank.errors import EngineError
 from rerank.train.data import Example, shown
 from rerank.train.recipes import TrainRecipe
 from rerank.train.students import Student
@@ -71,8 +72,6 @@ def batch(recipe: TrainRecipe, found: list[Example], step: int) -> list[Example]
 
 def ahead(make: Callable[[int], Lesson], steps: Iterable[int], workers: int) -> Iterator[Lesson]:
     """What `make` makes of each step, in order, by processes that have all that this one has."""
-    if "fork" not in get_all_start_methods():
-        raise UsageError("key 'workers': this system cannot fork; leave it at 0")
     pool = ProcessPoolExecutor(workers, get_context("fork"), _become, (make,))
     waiting = deque[Future[Lesson]]()
     try:
@@ -82,6 +81,11 @@ def ahead(make: Callable[[int], Lesson], steps: Iterable[int], workers: int) -> 
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise EngineError(
+            "a process that reads ahead was killed, perhaps for want of memory; the same command"
+            " goes on from the last checkpoint (key 'workers' says how many there are)"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -22,7 +22,10 @@ class PickingStudent(ListStudent):
     def said(self, examples: Sequence[Example], read: list[Asked]) -> list[Output]:
         return [self._tried(*pair) for pair in zip(examples, read, strict=True)]
 
-    def order(self, example: Example) -> list[int]:
+    def orders(self, asked: Sequence[Example]) -> list[list[int]]:
+        return [self._order(example) for example in asked]
+
+    def _order(self, example: Example) -> list[int]:
         """What it picks without chance, then the others as they came."""
         read, request = self._asked(example)
         weights = self._weights(example, self._written(read, request))

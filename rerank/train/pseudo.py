@@ -5,7 +5,8 @@ the corpus' own passages; the teacher is both, fused. A query of which the teach
 passage near the top is dropped, and so is a candidate that the teacher puts above it: most likely
 another answer. Keywords are all in their own passage, which teaches nothing, so it is no candidate.
 
-Law: no query and no judgment of a collection is read, only documents. One seed, one file.
+Law: only documents become queries. Judgments are never read, and queries of a collection that is
+`held_out` only so as to leave out what is the same. One seed, one file.
 """
 
 import logging
@@ -27,6 +28,7 @@ from rerank.retrieve.fusion import fused
 from rerank.stages import DenseOptions, FusionOptions
 from rerank.train.clusters import diverse
 from rerank.train.cuts import Cut, Kind, cut, keywords, rarity
+from rerank.train.data import words
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ class PseudoRecipe(Strict):
     tried. BM25 and `dense` find `depth` passages each; `candidates` of these are kept: the half
     that the teacher likes best, the others evenly from the rest of its order. The teacher is the
     encoder's cosine and `bm25` times BM25, both as z-scores. A title or a sentence whose passage is
-    not among the teacher's first `found` is dropped.
+    not among the teacher's first `found` is dropped, and so is one that is a query of a collection
+    `held_out`.
     """
 
     corpora: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
@@ -53,6 +56,7 @@ class PseudoRecipe(Strict):
     depth: int = pydantic.Field(50, ge=2)
     candidates: int = pydantic.Field(16, ge=2)
     found: int = pydantic.Field(10, ge=1)
+    held_out: tuple[str, ...] = pydantic.Field((), strict=False)
     seed: int = 0
 
 
@@ -116,12 +120,13 @@ def _cuts(recipe: PseudoRecipe, source: str) -> list[Cut]:
 def _asking(recipe: PseudoRecipe, cuts: Sequence[Cut], rows: Any) -> list[tuple[Cut, Query]]:
     """Some of the passages, from all clusters, with the words that ask for each."""
     idf = rarity(made.passage for made in cuts)
+    barred = {words(query) for name in recipe.held_out for query in load(name).queries.values()}
     found = []
     for at in diverse(rows, recipe.queries, recipe.clusters, recipe.seed):
         made = cuts[at]
         if text := made.query or keywords(made.passage, idf, str(recipe.seed)):
             found.append((made, Query(f"{made.kind}-{made.passage.id}", text)))
-    return found
+    return [(made, query) for made, query in found if words(query) not in barred]
 
 
 def _retrieved(

@@ -5,8 +5,9 @@ from the folder that the command runs in.
 """
 
 from collections.abc import Sequence
+from multiprocessing import get_all_start_methods
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -69,15 +70,18 @@ class TrainRecipe(Strict):
     """How to make a reranker: the model to start from, the objective, the data, the steps.
 
     `prompt` says what the model is: `pointwise/score` a cross-encoder (any encoder or decoder gets
-    a head), else a language model that is asked so. `beside` and `weight` are FIRST's ranking loss
-    and how much it counts; `temperature` is ListNet's, `draws` the policy gradient's and GRPO's.
-    GRPO's replies have at most `max_tokens`; its `reward` is for a thought and then the best label
-    as the answer, or for that label however it is said. A language model is asked with the prompts
-    in `also` as well, each counting as much. With `lora` only low-rank adapters learn,
-    and are merged at the end. A step takes `batch` queries, `at_once` of them in one forward pass;
-    the rate rises over the share `warmup` of the steps and falls as a cosine to 0. `dtype` is what
-    forward passes compute in; weights are float32. `workers` are processes that word and tokenise
-    the steps to come: a GPU wants as many as there are cores.
+    a head), else a language model that is asked so. Without a `head`, a model keeps its own, and
+    one that has none gets a linear one. `beside` and `weight` are FIRST's ranking loss and how much
+    it counts; `temperature` is ListNet's, `draws` the policy gradient's and GRPO's. GRPO's replies
+    have at most `max_tokens`; its `reward` is for a thought and then the best label as the answer,
+    or for that label however it is said. A language model is asked with the prompts in `also` as
+    well, each counting as much. With `lora` only low-rank adapters learn, and are merged at the
+    end. A step takes `batch` queries, `at_once` of them in one forward pass; the rate rises over
+    the share `warmup` of the steps and falls as a cosine to 0. `rates` has other rates by what is
+    in the name of a weight, the first that fits; 0 keeps it. In a `sparse` training what is 0 stays
+    0, so that a circuit learns its numbers and not its wires. `dtype` is what forward passes
+    compute in; weights are float32 until they are `stored`, or `packed` into 8 bits. `workers` are
+    processes that word and tokenise the steps to come: a GPU wants as many as there are cores.
     """
 
     model: str
@@ -109,10 +113,13 @@ class TrainRecipe(Strict):
     device: str = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_length: int | None = pydantic.Field(None, ge=1)
-    head: Literal["linear", "matching"] = "linear"
+    head: Literal["linear", "matching"] | None = None
     head_rate: float | None = pydantic.Field(None, gt=0)
     frozen: int = pydantic.Field(0, ge=0)
+    sparse: bool = False
+    rates: dict[str, Annotated[float, pydantic.Field(ge=0)]] = pydantic.Field({})
     keep: Literal["best", "last"] = "best"
+    stored: Literal["float32", "bfloat16"] = "float32"
     packed: bool = False
     measure_every: int = pydantic.Field(200, ge=1)
     save_every: int = pydantic.Field(200, ge=1)
@@ -133,6 +140,8 @@ def read_training(path: Path, changes: Sequence[str] = ()) -> TrainRecipe:
 def _mistake(recipe: TrainRecipe) -> str:
     """What keys that are right by themselves get wrong together; empty if nothing."""
     objective, teacher = recipe.objective, recipe.data.teacher
+    if recipe.workers and "fork" not in get_all_start_methods():
+        return "key 'workers': this system cannot fork; leave it at 0"
     if teacher == "qrels" and not recipe.data.file:
         return "key 'data.file' is missing: teacher qrels needs a file of judgments"
     if teacher == "labels" and recipe.data.file:

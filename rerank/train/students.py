@@ -54,6 +54,7 @@ class Student:
 
     def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
         self.recipe, self.prompt, self.tokens = recipe, prompt, 0
+        self._known: dict[Example, Any] = {}
 
     def read(self, examples: Sequence[Example]) -> Any:
         """What `said` reads of some examples: their texts in tokens, on no device."""
@@ -67,10 +68,20 @@ class Student:
         """The same of texts that were not read yet."""
         return self.said(examples, self.read(examples))
 
-    def order(self, example: Example) -> list[int]:
-        """The places of an example's documents, best first, as the model ranks them now."""
-        [output] = self.outputs([example])
-        return [int(place) for place in output.scores.argsort(descending=True, stable=True)]
+    def orders(self, asked: Sequence[Example]) -> list[list[int]]:
+        """The places of each example's documents, best first, as the model ranks them now."""
+        found = []
+        for start in range(0, len(asked), self.recipe.at_once):
+            some = asked[start : start + self.recipe.at_once]
+            read = [part for example in some for part in self._read_once(example)]
+            found += [output.scores for output in self.said(some, read)]
+        return [scores.argsort(descending=True, stable=True).tolist() for scores in found]
+
+    def _read_once(self, example: Example) -> Any:
+        """What is validated on again and again is read once."""
+        if example not in self._known:
+            self._known[example] = self.read([example])
+        return self._known[example]
 
     @property
     def limit(self) -> int:
@@ -84,6 +95,7 @@ class Student:
         if self.recipe.packed:
             self.loaded.save_packed(folder, self.limit)
         else:
+            self.loaded.model.to(getattr(self.loaded.torch, self.recipe.stored))
             self.loaded.save(folder, self.limit)
 
     def _request(self, query: Query, docs: Sequence[Any]) -> Request:
@@ -99,13 +111,16 @@ class PairStudent(Student):
     def __init__(self, recipe: TrainRecipe, prompt: Prompt) -> None:
         files = Files(recipe.model, recipe.revision)
         common = files, recipe.device, "float32", recipe.max_length
-        if getattr(files.config, HEAD, False):
+        matches = getattr(files.config, HEAD, False)
+        if matches and recipe.head != "linear":
             self.loaded = Matcher(*common)
         elif recipe.head == "matching":
             self.loaded = Matcher(*common, matching_head(files.tokenizer(), _passages(recipe)))
         else:
             new = "ForSequenceClassification" not in files.architecture
             self.loaded = CrossEncoder(*common, new)
+            if matches:
+                setattr(self.loaded.model.config, HEAD, False)
         super().__init__(recipe, prompt.fitted(Tokens(self.loaded.tokenizer).special, None))
 
     @property
@@ -225,8 +240,13 @@ class ListStudent(WritingStudent):
         rows = self.loaded.continued(reads, targets)
         return [self._output(*row) for row in zip(rows, targets, labels, strict=True)]
 
-    def order(self, example: Example) -> list[int]:
+    def orders(self, asked: Sequence[Example]) -> list[list[int]]:
         """By first-token scores where the prompt reads them, else as written, token by token."""
+        if self._labelled and not self._writes:
+            return super().orders(asked)
+        return [self._order(example) for example in asked]
+
+    def _order(self, example: Example) -> list[int]:
         if self._labelled:
             [scores] = self._labelled_logits([self._spelt(example.query, example.docs)])
             return [int(place) for place in scores.argsort(descending=True, stable=True)]

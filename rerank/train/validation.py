@@ -28,10 +28,10 @@ def _on(student: Student, asked: list[Example]) -> dict[str, float]:
     count = recipe.data.check_docs if recipe.data.check else recipe.data.docs
     given = [head(example, count) for example in asked]
     found = {"first": _ndcg(recipe, given, [list(range(len(e.docs))) for e in given])}
-    found[MEASURE] = _ndcg(recipe, given, [student.order(e) for e in given])
+    found[MEASURE] = _ndcg(recipe, given, student.orders(given))
     if student.lists:
         shuffled = [shown(e, len(e.docs), True, f"{recipe.seed} validation") for e in given]
-        orders = [student.order(e) for e in shuffled]
+        orders = student.orders(shuffled)
         found[f"{MEASURE} shuffled"] = _ndcg(recipe, shuffled, orders)
     return found
 

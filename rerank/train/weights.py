@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rerank.errors import UsageError
 from rerank.train.recipes import TrainRecipe
 
 HEADS = ("match.", "classifier.", "score.", "head.")
@@ -30,24 +31,29 @@ class Best(NamedTuple):
 def learning(model: Any, recipe: TrainRecipe) -> list[dict[str, Any]]:
     """Groups for the optimiser; `times` is by what the recipe's rate is multiplied for each.
 
-    The recipe's `frozen` lowest layers and the embeddings below them are told to stay.
+    What has a rate of 0 is told to stay, and in a `sparse` training each number that is 0.
     """
-    groups: dict[tuple[bool, bool], list[Any]] = {}
+    groups: dict[tuple[float, bool], list[Any]] = {}
+    unused = set(recipe.rates)
     for full, weights in model.named_parameters():
         name = full.removeprefix(ADAPTED)
-        if recipe.frozen and _stays(name, recipe.frozen):
+        unused -= {part for part in unused if part in name}
+        rate = _rate(name, recipe)
+        if rate == 0:
             weights.requires_grad_(False)
         elif weights.requires_grad:
-            key = name.startswith(HEADS), weights.ndim > 1
-            groups.setdefault(key, []).append(weights)
-    times = (recipe.head_rate or recipe.rate) / recipe.rate
+            groups.setdefault((rate, weights.ndim > 1), []).append(weights)
+            if recipe.sparse:
+                weights.register_hook((weights.detach() != 0).to(weights.dtype).mul)
+    if unused:
+        raise UsageError(f"key 'rates': no weight's name holds {min(unused)!r}")
     return [
         {
             "params": weights,
             "weight_decay": recipe.decay if wide else 0.0,
-            "times": times if new else 1.0,
+            "times": rate / recipe.rate,
         }
-        for (new, wide), weights in groups.items()
+        for (rate, wide), weights in groups.items()
     ]
 
 
@@ -60,8 +66,16 @@ def decisive(measured: Mapping[str, float], measure: str) -> float:
     return measured.get(f"{measure} shuffled", measured[measure])
 
 
-def _stays(name: str, frozen: int) -> bool:
+def _rate(name: str, recipe: TrainRecipe) -> float:
+    """What the first of the recipe's `rates` that names the weight says, else what its place does.
+
+    The `frozen` lowest layers and the embeddings below them have a rate of 0.
+    """
+    for part, rate in recipe.rates.items():
+        if part in name:
+            return rate
     if name.startswith(HEADS):
-        return False
+        return recipe.head_rate or recipe.rate
     layer = LAYER.search(name)
-    return int(layer[1]) < frozen if layer else "embed" in name
+    stays = int(layer[1]) < recipe.frozen if layer else recipe.frozen > 0 and "embed" in name
+    return 0.0 if stays else recipe.rate

@@ -13,7 +13,7 @@ from shared import collection
 
 from rerank import datasets, files
 from rerank.engines.checkpoints import Files
-from rerank.engines.encoders import Encoder
+from rerank.engines.encoders import CrossEncoder, Encoder
 from rerank.engines.matching import Matcher
 from rerank.evaluate import evaluate
 from rerank.retrieve import BM25
@@ -48,13 +48,14 @@ def candidates(name):
 
 
 def opened(model):
-    """An encoder or the boxed model, which remembers every text that it reads."""
+    """A cross-encoder, or an encoder or the boxed model, which remember every text they read."""
     found = Files(model)
-    matches = getattr(found.config, "match", False)
+    if "ForSequenceClassification" in found.architecture:
+        return CrossEncoder(found, "auto", "float32", None)
     scorer = (
-        Matcher(found, "cpu", "auto", None)
-        if matches
-        else Encoder(found, "cpu", "auto", None, "cosine")
+        Matcher(found, "auto", "float32", None)
+        if getattr(found.config, "match", False)
+        else Encoder(found, "auto", "float32", None, "cosine")
     )
     scorer._kept = 10**9
     return scorer
@@ -82,6 +83,31 @@ def _scores(scorer, dataset, query, docs):
         return {
             doc: one.score for doc, one in zip(docs, scorer.score(scorer.read(pairs)), strict=True)
         }
+
+
+def labelled(model, names):
+    """Each candidate's score, whether it is relevant, and its share of its collection."""
+    scores, relevant, share = [], [], []
+    for name in names:
+        dataset, first = candidates(name)
+        found = scored(model, name)
+        pairs = [
+            (found[q][d], dataset.qrels[q].get(d, 0) > 0) for q, docs in first.items() for d in docs
+        ]
+        scores += [score for score, _ in pairs]
+        relevant += [is_one for _, is_one in pairs]
+        share += [1 / len(pairs)] * len(pairs)
+    return np.array(scores), np.array(relevant, float), np.array(share)
+
+
+def platt(scores, relevant, share):
+    """Slope and offset of the log-odds of relevance, the likeliest; Newton's steps (Platt 1999)."""
+    rows, found = np.stack([scores, np.ones_like(scores)]), np.zeros(2)
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-found @ rows))
+        bend = (rows * (share * chance * (1 - chance))) @ rows.T
+        found = found + np.linalg.solve(bend, rows @ (share * (relevant - chance)))
+    return float(found[0]), float(found[1])
 
 
 def with_prior(scores, first):

@@ -5,6 +5,8 @@ from statistics import fmean
 import pytest
 from bench import boxed, report
 
+from rerank.engines.checkpoints import Files
+
 pytestmark = pytest.mark.timeout(4 * 3600)
 
 MODELS = {"MiniLM cosine": "all-MiniLM-L6-v2", "boxed": "boxed"}
@@ -33,6 +35,15 @@ def test_the_form_of_the_head_was_chosen_on_vaswani_and_cacm():
         for method in found["cacm"]
     ]
     report.record("The boxed reranker: the form of its head", rows, NOTE)
+
+
+def test_the_scale_is_what_vaswani_and_cacm_say():
+    """The log-odds that a score is worth, fitted to it, is the score itself."""
+    slope, offset = boxed.platt(*boxed.labelled("boxed", ("vaswani", "cacm")))
+    ships = Files("boxed").config.match_scale
+    fitted = [slope * ships[0], slope * ships[1] + offset]
+    print(f"match_scale ships {ships}, fitted {fitted[0]:.4f} {fitted[1]:.4f}")
+    assert fitted == pytest.approx(ships, rel=0.01)
 
 
 def _tables(shuffle):
