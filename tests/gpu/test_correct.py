@@ -156,21 +156,27 @@ TIES = (
 
 
 def test_first_says_what_the_model_would_write_first(model, passages):
-    """Where what a model would write next is a label at all, it is the one with the best score."""
+    """Where what a model would write next is a label at all, it is the one with the best score.
+
+    Two computations of one request differ by as much as bfloat16 rounds, so the label written may
+    be behind the best one by that much: what differs is measured on the same requests.
+    """
     name, _, engine = model
     prompt = read_prompt(PROMPTS[name][0])
     scored = requests(prompt, engine, windows(passages, COMPARED))
-    written = [_writing(request) for request in scored]
-    labels = scored[0].want.labels
-    asked = zip(replies(engine, scored), replies(engine, written), strict=True)
-    pairs = [(labels[max(range(20), key=s.scores.__getitem__)], w.text) for s, w in asked]
-    said = [(best, text) for best, text in pairs if text.strip() in set(map(str.strip, labels))]
-    row = {"model": name, "windows": len(pairs), "a label is written": len(said)}
-    row |= {"and it is FIRST's best": sum(best.strip() == text.strip() for best, text in said)}
+    first, again = replies(engine, scored), replies(engine, scored)
+    written = replies(engine, [_writing(request) for request in scored])
+    places = {label.strip(): place for place, label in enumerate(scored[0].want.labels)}
+    said = [(s.scores, places.get(w.text.strip())) for s, w in zip(first, written, strict=True)]
+    behind = [max(scores) - scores[place] for scores, place in said if place is not None]
+    noise = max(differences(first, again))
+    row = {"model": name, "windows": len(said), "a label is written": len(behind)}
+    row |= {"and it is FIRST's best": behind.count(0), "most behind it": max(behind, default=0.0)}
+    row["two computations differ by"] = noise
     record(f"FIRST against generation: {name}", [row])
-    assert row["and it is FIRST's best"] == len(said)
+    assert max(behind, default=0) <= 2 * noise
     if name == "boxed-decoder":
-        assert said
+        assert behind
 
 
 def _writing(request):
