@@ -37,7 +37,7 @@ fix: .venv/dev
 	$(BIN)/ruff format .
 
 bench: .venv/dev
-	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider
+	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider --durations=0 --durations-min=1
 
 gpu:
 	TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider $(addprefix tests/gpu/test_,speed.py correct.py card.py)
