@@ -486,3 +486,12 @@ def test_a_model_that_reads_the_grades_ranks_as_the_oracle_does(name):
         assert by_model[job.query].ranking == job.ranking
         assert by_model[job.query].statuses == {Status.OK: job.calls}
         assert by_model[job.query].truncated > 0
+
+
+def test_an_engine_that_can_get_ready_is_told_what_will_be_shown_from_the_bottom():
+    judge, engine = scripted_judge()
+    expected = []
+    engine.expect = expected.append
+    judge.expect(Query("q", "asked"), [long(str(i), 3) for i in range(50)])
+    assert [words_shown(request, 20).count(3) for request in expected] == [20, 20, 10]
+    assert not engine.requests
