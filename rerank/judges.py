@@ -143,9 +143,12 @@ class LLMJudge:
             self.engine.check(request)
 
     def expect(self, query: Query, docs: Sequence[Doc]) -> None:
-        """These will be shown, a few at a time: an engine with `expect` gets ready meanwhile."""
+        """These will be shown, a few at a time: an engine with `expect` gets ready meanwhile.
+
+        What is asked about at once, a short list or one document by one, is not worth it.
+        """
         get_ready = getattr(self.engine, "expect", None)
-        if get_ready is None or self.prompt.asks not in (Order, Pick):
+        if not get_ready or self.prompt.asks not in (Order, Pick) or len(docs) <= EXPECTED:
             return
         for end in range(len(docs), 0, -EXPECTED):  # windows slide from the bottom
             question = question_over(self.prompt.asks, docs[max(end - EXPECTED, 0) : end])

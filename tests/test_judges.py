@@ -494,4 +494,6 @@ def test_an_engine_that_can_get_ready_is_told_what_will_be_shown_from_the_bottom
     engine.expect = expected.append
     judge.expect(Query("q", "asked"), [long(str(i), 3) for i in range(50)])
     assert [words_shown(request, 20).count(3) for request in expected] == [20, 20, 10]
+    judge.expect(Query("q", "asked"), [long(str(i), 3) for i in range(20)])
+    assert len(expected) == 3
     assert not engine.requests
