@@ -38,7 +38,7 @@ fix: .venv/dev
 	$(BIN)/ruff format .
 
 bench: .venv/dev
-	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider
+	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider --durations=0 --durations-min=1
 
 # Models start side by side and are measured in turn; what each process said is in .gpu.
 gpu:

@@ -22,7 +22,7 @@ from rerank.wants import Reply, Request
 
 EXPECTED = 20  # documents that are expected together
 BYTES_A_TOKEN = 4
-"""A little less than in English, to leave out rather too little; another try mends that."""
+"""A little less than in English, to leave out rather too little; another try knows better."""
 
 
 class Oracle:
@@ -112,6 +112,7 @@ class _Asked:
     wording: Wording
     request: Request
     usage: Usage = NO_USAGE
+    too_long: tuple[int, int] = (0, 0)  # the last time: bytes of passages, tokens too many
 
 
 class LLMJudge:
@@ -142,9 +143,12 @@ class LLMJudge:
             self.engine.check(request)
 
     def expect(self, query: Query, docs: Sequence[Doc]) -> None:
-        """These will be shown, a few at a time: an engine with `expect` gets ready meanwhile."""
+        """These will be shown, a few at a time: an engine with `expect` gets ready meanwhile.
+
+        What is asked about at once, a short list or one document by one, is not worth it.
+        """
         get_ready = getattr(self.engine, "expect", None)
-        if get_ready is None or self.prompt.asks not in (Order, Pick):
+        if not get_ready or self.prompt.asks not in (Order, Pick) or len(docs) <= EXPECTED:
             return
         for end in range(len(docs), 0, -EXPECTED):  # windows slide from the bottom
             question = question_over(self.prompt.asks, docs[max(end - EXPECTED, 0) : end])
@@ -216,7 +220,11 @@ class LLMJudge:
         words = asked.wording.words
         if not (total := sum(words)):
             return False
-        fewer = ceil(reply.overflow * BYTES_A_TOKEN * total / asked.wording.size)
+        size, (size_before, before) = asked.wording.size, asked.too_long
+        fell = before - reply.overflow
+        a_token = (size_before - size) / fell if fell > 0 else BYTES_A_TOKEN
+        asked.too_long = size, reply.overflow
+        fewer = max(ceil(reply.overflow * a_token * total / size), 1)
         limit = _limit(words, total - min(fewer, ceil(total / 2)))
         with stage("prompt"):
             asked.wording = self.prompt.wording(asked.query, asked.question, limit)

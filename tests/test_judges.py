@@ -225,7 +225,7 @@ def test_one_huge_passage_among_small_ones_fits_after_a_few_tries(word, bytes_a_
     engine.limit = engine.tokens(engine.requests.pop())
     [answer] = told(judge, Order((*small, long("huge", 300, word))))
     assert answer.status is not Status.FAILED
-    assert len(engine.requests) <= 10
+    assert len(engine.requests) <= 4
     *others, huge = words_shown(engine.requests[-1], count, word)
     assert huge + sum(others) >= (40 + 3 * len(others)) // 2 - count
     if bytes_a_token >= 4:
@@ -486,3 +486,14 @@ def test_a_model_that_reads_the_grades_ranks_as_the_oracle_does(name):
         assert by_model[job.query].ranking == job.ranking
         assert by_model[job.query].statuses == {Status.OK: job.calls}
         assert by_model[job.query].truncated > 0
+
+
+def test_an_engine_that_can_get_ready_is_told_what_will_be_shown_from_the_bottom():
+    judge, engine = scripted_judge()
+    expected = []
+    engine.expect = expected.append
+    judge.expect(Query("q", "asked"), [long(str(i), 3) for i in range(50)])
+    assert [words_shown(request, 20).count(3) for request in expected] == [20, 20, 10]
+    judge.expect(Query("q", "asked"), [long(str(i), 3) for i in range(20)])
+    assert len(expected) == 3
+    assert not engine.requests

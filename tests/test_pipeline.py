@@ -100,7 +100,7 @@ def test_result_json_is_what_is_returned_and_has_what_a_leaderboard_needs(small)
     assert list(values) == ["q0", "q1", "q2", "q3"]
     mean = sum(values.values()) / QUERIES
     assert result["mean"]["ndcg@10"] == pytest.approx(mean, abs=1e-5)
-    assert result["cost"]["queries"] == QUERIES and result["cost"]["seconds"] > 0
+    assert result["cost"]["queries"] == QUERIES and 0 <= result["cost"]["seconds"] < 60
     assert result["versions"]["rerank-pipeline"] and result["versions"]["python"]
 
 

@@ -16,6 +16,7 @@ from rerank.stopwatch import stage
 from rerank.wants import Labels, Likelihood, Logits, Message, Request
 
 MARK = "\ue000rerank\ue000"
+POWERS_OF_FOUR = {4**power for power in range(32)}
 REQUESTS = 128  # that are remembered in parts, from one call about them to the next
 MEND = "`rerank doctor --model MODEL` lists the prompts that fit"
 
@@ -74,8 +75,8 @@ class Tokens:
         """The prompt as token ids. A chat template writes its own first token, raw text gets it.
 
         A request with seams is put together from parts that came before, where the template
-        allows it; the ids are the same. Each time that there were twice as many requests one is
-        tokenised whole as well, and where that proves otherwise, all are from then on.
+        allows it; the ids are the same. Each time that there were four times as many requests one
+        is tokenised whole as well, and where that proves otherwise, all are from then on.
         """
         with stage("tokenise"):
             parts = self._parts(request) if self._trusted else []
@@ -83,7 +84,7 @@ class Tokens:
                 return self._encode(self.text(request), not request.chat)
             ids = self._assembly.ids(parts)
             self._told += 1
-            return ids if self._told & (self._told - 1) else self._looked(request, ids)
+            return self._looked(request, ids) if self._told in POWERS_OF_FOUR else ids
 
     def learn(self, requests: Iterable[Request]) -> None:
         """Tokenise in one call what is new in these requests; their `ids` are quick after it."""

@@ -36,10 +36,10 @@ def select(count: int, keep: int, arity: int, contest: Contest) -> Asking[list[i
 
 def _sift_down(heap: list[int], node: int, arity: int, contest: Contest) -> Asking[None]:
     while (child := arity * node + 1) < len(heap):
-        family = [node, *range(child, min(child + arity, len(heap)))]
-        winner = family[(yield from contest([heap[i] for i in family]))]
-        if winner == node:
+        best = yield from contest([heap[node], *heap[child : child + arity]])
+        if best == 0:
             return
+        winner = child + best - 1
         heap[node], heap[winner] = heap[winner], heap[node]
         node = winner
 

@@ -6,9 +6,10 @@ published code keeps the parent, which after each pop is a document from the bot
 """
 
 from collections.abc import Sequence
+from operator import neg
 from typing import TypeVar
 
-from rerank.questions import Asking, Pick, ask, ask_all
+from rerank.questions import Asking, Pick, ask_all
 from rerank.strategies import heap
 
 T = TypeVar("T")
@@ -22,8 +23,9 @@ def setwise_heapsort(docs: Sequence[T], k: int = 10, children: int = 9) -> Askin
     """
 
     def contest(family: list[int]) -> Asking[int]:
-        weights = yield from ask(Pick(tuple(docs[i] for i in family)))
-        return max(range(len(family)), key=lambda i: (weights[i], -family[i]))
+        [weights] = yield [Pick(tuple(map(docs.__getitem__, family)))]
+        _, _, best = max(zip(weights, map(neg, family), range(len(family)), strict=True))
+        return best
 
     order = yield from heap.select(len(docs), k, children, contest)
     return [docs[i] for i in order]

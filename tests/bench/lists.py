@@ -28,6 +28,12 @@ def candidates(name: str, queries: int, depth: int = 100) -> dict[Query, list[Do
     return {query: docs[query.id] for query in wanted[:queries]}
 
 
+def texts(*names: str) -> tuple[str, ...]:
+    """What collections say, for a tokenizer to learn its pieces from."""
+    corpora = (datasets.load(str(collection(name))).corpus for name in names)
+    return tuple(f"{doc.title} {doc.text}" for corpus in corpora for doc in corpus.values())
+
+
 def reranked(engine, method, lists, max_tokens=None, changed=(), **options):
     """Every job of a method over these lists, with an engine's model as the judge.
 

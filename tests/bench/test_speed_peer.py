@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 import tiny
-from bench.lists import candidates
+from bench.lists import candidates, texts
 from bench.peers import rank_llm
 from bench.report import record
-from shared import collection
-
-from rerank import datasets
 
 SETTINGS = {
     "dtype": "float32",
@@ -46,9 +43,8 @@ NOTE = (
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    corpora = (datasets.load(str(collection(name))).corpus for name in ("dl19", "scifact"))
-    texts = tuple(f"{doc.title} {doc.text}" for corpus in corpora for doc in corpus.values())
-    made = {"context": 8192, "pieces": PIECES, "texts": texts} | SMALLEST
+    vocabulary = {"pieces": PIECES, "texts": texts("dl19", "scifact")}
+    made = {"context": 8192} | vocabulary | SMALLEST
     yield str(tiny.checkpoint(tmp_path_factory.mktemp("m"), **made))
     if ROWS:
         record("Against rank-llm", ROWS, NOTE)
