@@ -39,8 +39,7 @@ class Tokens:
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         backend = getattr(tokenizer, "backend_tokenizer", None)
-        spell = self._spell if hasattr(backend, "encode_batch_fast") else None
-        self._assembly = Assembly(lambda text: self._encode(text, False), backend, spell)
+        self._assembly = Assembly(lambda text: self._encode(text, False), backend, self._spell)
         self._parts = lru_cache(REQUESTS)(self._taken_apart)
         self._trusted, self._told = True, 0
 
@@ -93,10 +92,14 @@ class Tokens:
                 self._assembly.learn(filter(None, map(self._parts, requests)))
 
     def expect(self, request: Request) -> None:
-        """Tokenise meanwhile what requests to come have in common with this one."""
+        """Tokenise meanwhile what requests to come have in common with this one.
+
+        Only of a tokenizer that does so without Python, and that no call has to put back as it was:
+        any other would hold up the thread that asks, or change under it.
+        """
         with stage("tokenise"):
-            if request.chat and request.seams and self._trusted:
-                self._assembly.expect(self._parts(request) or [""])
+            if self._trusted and self._side_by_side and (parts := self._parts(request)):
+                self._assembly.expect(parts)
 
     def _looked(self, request: Request, ids: list[int]) -> list[int]:
         """The ids of the whole prompt; parts are trusted while theirs are the same."""
@@ -213,10 +216,18 @@ class Tokens:
 
         It is asked as its class asks it, whatever others have set it to.
         """
-        backend = self.tokenizer.backend_tokenizer
-        if backend.truncation or backend.padding or backend.encode_special_tokens:
+        if not self._side_by_side:
             return (self._encode(text, False) for text in texts)
-        return (it.ids for it in backend.encode_batch_fast(texts, add_special_tokens=False))
+        fast = self.tokenizer.backend_tokenizer.encode_batch_fast
+        return (it.ids for it in fast(texts, add_special_tokens=False))
+
+    @property
+    def _side_by_side(self) -> bool:
+        """Whether its backend takes many texts at a time, as it stands."""
+        backend: Any = getattr(self.tokenizer, "backend_tokenizer", None)
+        if not hasattr(backend, "encode_batch_fast"):
+            return False
+        return not (backend.truncation or backend.padding or backend.encode_special_tokens)
 
     def _encode(self, text: str, special: bool) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=special))
