@@ -107,6 +107,17 @@ def test_frozen_layers_stay_as_they_are_and_the_others_move(folder, tmp_path) ->
     assert moved and all("layer.1." in key for key in moved)
 
 
+def test_a_scale_in_the_config_makes_log_odds_of_the_sum(folder, tmp_path) -> None:
+    plain = Matcher(Files(str(folder)), "cpu", "auto", None, head(folder))
+    plain.save_packed(str(tmp_path), 64)
+    pairs, found = [(QUERY, DOC), (QUERY, "cats sleep")], []
+    for scale in (None, [0.5, -3.0]):
+        config = json.loads((tmp_path / "config.json").read_text()) | {"match_scale": scale}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        found.append(scores(Scorer(str(tmp_path)), pairs))
+    assert found[1] == pytest.approx([0.5 * score - 3.0 for score in found[0]], abs=1e-5)
+
+
 def test_a_linear_head_in_place_of_a_matching_one_makes_a_cross_encoder(folder, tmp_path) -> None:
     kept = {"steps": 1, "keep": "last", "packed": "true"}
     train(recipe(tmp_path, folder, "listnet", head="matching", **kept), tmp_path / "matcher")

@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 def calibrate(
     dataset: Annotated[str, typer.Argument(help="A judged collection, as in a recipe.")],
-    model: Annotated[str, typer.Option(help="Whose scores.")] = "all-MiniLM-L6-v2",
+    model: Annotated[str, typer.Option(help="Whose scores.")] = "boxed",
     method: Annotated[str, typer.Option(help="A row of `rerank methods` that rates.")] = "auto",
     kind: Annotated[
         Literal["adapter", "platt", "isotonic"], typer.Option(help="The mapping.")

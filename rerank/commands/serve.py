@@ -22,8 +22,8 @@ LOOPBACK = ("127.0.0.1", "::1")
 
 def serve(
     model: Annotated[
-        str, typer.Argument(help="A model folder, hub id or all-MiniLM-L6-v2.")
-    ] = "all-MiniLM-L6-v2",
+        str, typer.Argument(help="A model folder, a hub id or boxed, which comes along.")
+    ] = "boxed",
     method: Annotated[str, typer.Option(help="A row of `rerank methods`, or auto.")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, vllm, http, transformers or scorer.")] = "auto",
     base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible server.")] = None,

@@ -119,8 +119,7 @@ class PairStudent(Student):
         else:
             new = "ForSequenceClassification" not in files.architecture
             self.loaded = CrossEncoder(*common, new)
-            if matches:
-                setattr(self.loaded.model.config, HEAD, False)
+            setattr(self.loaded.model.config, HEAD, False)
         super().__init__(recipe, prompt.fitted(Tokens(self.loaded.tokenizer).special, None))
 
     @property
