@@ -1,7 +1,9 @@
+import random
 from types import SimpleNamespace
 
 import pytest
 import tiny
+from vocabularies import TEXTS, TOKENIZERS
 
 from rerank.engines import LabelError
 from rerank.engines.tokens import Tokens
@@ -205,3 +207,21 @@ def test_after_a_control_token_labels_are_verified_once_for_all_prompts(apart):
     assert tokens.label_ids(one) == tokens.label_ids(other)
     assert len(tokens._labels) == 1
     assert tokens.label_ids(one) == Tokens(apart)._verified(one, LETTERS)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_what_is_written_is_decoded_at_its_end_as_it_is_token_by_token(name):
+    """Token by token is vLLM's way: a stream that begins with the prompt."""
+    from tokenizers.decoders import DecodeStream
+    from transformers import PreTrainedTokenizerFast
+
+    backend, chance = TOKENIZERS[name], random.Random(name)
+    tokens = Tokens(PreTrainedTokenizerFast(tokenizer_object=backend))
+    assert tokens.decodes
+    for text in TEXTS:
+        ids = backend.encode(text, add_special_tokens=False).ids
+        place = chance.randrange(len(ids))
+        prompt, said = ids[:place], ids[place:]
+        stream = DecodeStream(ids=prompt, skip_special_tokens=True)
+        streamed = "".join(stream.step(backend, token) or "" for token in said)
+        assert tokens.written(prompt[-8:], said) == streamed

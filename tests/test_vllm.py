@@ -1,7 +1,9 @@
 import queue
 import sys
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import pytest
 import tiny
@@ -62,6 +64,17 @@ def replies(engine, requests):
         assert finished
         found.update(finished)
     return [found[ticket] for ticket in range(len(requests))]
+
+
+@runs_vllm
+def test_a_text_is_the_same_whether_vllm_decodes_it_or_we_do(engine):
+    """Where a text may stop at a string vLLM must decode it, token by token."""
+    contents = [f"Rank these passages. {n}" for n in range(12)]
+    theirs = replies(engine, [chat(Text(40, ("\0",)), content) for content in contents])
+    assert replies(engine, [chat(Text(40), content) for content in contents]) == [
+        replace(reply, usage=replace(reply.usage, cached_tokens=ANY)) for reply in theirs
+    ]
+    assert any(reply.text for reply in theirs)
 
 
 @runs_vllm

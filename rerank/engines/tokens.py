@@ -63,6 +63,21 @@ class Tokens:
             return text, len(ends), 0
         return text[: ends[limit - 1]] if limit else "", limit, len(ends) - limit
 
+    @property
+    def decodes(self) -> bool:
+        """Whether `written` can be asked."""
+        return bool(getattr(self.tokenizer, "is_fast", False))
+
+    def written(self, before: Sequence[int], ids: Sequence[int]) -> str:
+        """What these ids say after others, without control tokens.
+
+        Both are decoded as one, since some tokenizers drop a space where a text starts; half a
+        character at the end is left out.
+        """
+        known, whole = self._decode(before), self._decode([*before, *ids])
+        said = whole[len(known) :] if whole.startswith(known) else self._decode(ids)
+        return said.rstrip("\ufffd")
+
     def text(self, request: Request) -> str:
         """The whole prompt as the model sees it, up to where it starts to write."""
         if not request.chat:
@@ -228,6 +243,10 @@ class Tokens:
         if not hasattr(backend, "encode_batch_fast"):
             return False
         return not (backend.truncation or backend.padding or backend.encode_special_tokens)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        plain = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        return str(self.tokenizer.decode(list(ids), **plain))
 
     def _encode(self, text: str, special: bool) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=special))

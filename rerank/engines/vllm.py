@@ -32,6 +32,7 @@ Task: TypeAlias = tuple[list[int], Any, Reader]
 
 TOGETHER = 64  # requests that are tokenised in one call
 MOST_LABELS = 128  # vllm.sampling_params.MAX_LOGPROB_TOKEN_IDS
+BEFORE = 8  # tokens of a prompt that are decoded with what is written after it
 SCORING = {"max_tokens": 1, "temperature": 0, "detokenize": False, "flat_logprobs": True}
 
 
@@ -142,7 +143,10 @@ class VLLM:
     def _task(self, request: Request) -> Task:
         match request.want:
             case Text() as want:
-                return self._tokens.ids(request), self._writing(want), _written
+                ids = self._tokens.ids(request)
+                later = not want.stop and self._tokens.decodes
+                read = partial(self._decoded, ids[-BEFORE:]) if later else _written
+                return ids, self._writing(want, not later), read
             case Labels(labels):
                 if len(labels) > MOST_LABELS:
                     raise EngineError(f"vLLM scores {MOST_LABELS} labels, not {len(labels)}")
@@ -155,7 +159,17 @@ class VLLM:
                 return ids, _params(**SCORING, prompt_logprobs=0), partial(_summed, start)
         raise EngineError("vLLM scores no pairs of query and document; use a scorer for them")
 
-    def _writing(self, want: Text) -> Any:
+    def _decoded(self, before: list[int], output: Any, usage: Usage) -> Reply:
+        """What was written, decoded in one go: vLLM does so token by token, after all the prompt.
+
+        The token that ended it is no text.
+        """
+        [said] = output.outputs
+        finished = said.finish_reason != "length"
+        ids = list(said.token_ids)[:-1] if finished else list(said.token_ids)
+        return Reply(text=self._tokens.written(before, ids), usage=usage, finished=finished)
+
+    def _writing(self, want: Text, detokenize: bool) -> Any:
         """On a CPU, vLLM dies of a seeded request whose prompt it reads in two steps.
 
         `RuntimeError: CPU Generator does not use offset` (0.32, gpu_model_runner.py).
@@ -167,9 +181,8 @@ class VLLM:
                 " out the seed, or start it with enable_chunked_prefill=False and a"
                 " max_num_batched_tokens of at least max_model_len"
             )
-        return _params(
-            max_tokens=want.max_tokens, stop=want.stop, temperature=want.temperature, seed=seed
-        )
+        asked = {"max_tokens": want.max_tokens, "stop": want.stop, "temperature": want.temperature}
+        return _params(**asked, seed=seed, detokenize=detokenize)
 
 
 def _reply(output: Any, read: Reader) -> Reply:
