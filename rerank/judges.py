@@ -215,7 +215,10 @@ class LLMJudge:
         return True
 
     def _shorten(self, ticket: Hashable, reply: Reply) -> bool:
-        """Send the question again with about half of its words or more; false if none is left."""
+        """Send the question again with fewer words; false if none is left.
+
+        By the bytes that a token had in what was cut the last time, and by half of all at the most.
+        """
         asked = self._asked[ticket]
         words = asked.wording.words
         if not (total := sum(words)):

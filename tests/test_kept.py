@@ -78,3 +78,5 @@ def test_no_more_is_expected_than_can_be_kept_for_long():
     for start in range(0, 2 * AHEAD, AHEAD // 2):
         kept.expect([str(number) for number in range(start, start + AHEAD // 2)])
     assert len(kept._coming) == AHEAD
+    kept.expect(["the last"])
+    assert "the last" in kept._coming and "0" not in kept._coming

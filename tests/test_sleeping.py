@@ -117,3 +117,23 @@ def test_a_model_that_is_another_now_is_refused_before_anything_is_asked(path):
         journal.submit(0, asking("new"))
     assert opening.opened[1].requests == []
     journal.close()
+
+
+def test_an_engine_gets_ready_for_what_may_come_once_it_is_awake_and_is_not_woken_for_it(tmp_path):
+    told = []
+
+    def open_engine():
+        engine = ScriptedEngine(reply)
+        engine.name, engine.expect = "one", told.append
+        return engine
+
+    journal = remembering(tmp_path / "journal.sqlite", "key", open_engine)
+    journal.expect(asking("a"))
+    assert told == [asking("a")]
+    heard(journal, "a")
+    journal = remembering(tmp_path / "journal.sqlite", "key", open_engine)
+    assert journal.expect is None
+    journal.submit("b", asking("b"))
+    journal.expect(asking("c"))
+    assert told == [asking("a"), asking("c")]
+    journal.close()

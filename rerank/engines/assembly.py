@@ -262,7 +262,8 @@ def _head(part: str) -> str:
     if first == " " and second.isalnum():
         return part[:2]
     found = HEAD.match(part[:REACH])
-    return found[0] if found else ""
+    assert found  # of nothing, if of no more
+    return found[0]
 
 
 def _tail(part: str) -> str:
@@ -270,4 +271,5 @@ def _tail(part: str) -> str:
     if part[-1:].isalnum():
         return part[-1:]
     found = TAIL.search(part[-REACH:])
-    return found[0] if found else ""
+    assert found
+    return found[0]

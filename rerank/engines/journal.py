@@ -39,12 +39,15 @@ class Journal:
         self.engine, self.path = engine, path
         self.name, self.wants = engine.name, engine.wants
         self.special_tokens, self.cut = engine.special_tokens, engine.cut
-        self.expect: Callable[[Request], None] | None = getattr(engine, "expect", None)
         self.score_kind = getattr(engine, "score_kind", "logit")
         self.asked = self.replayed = 0
         self._known: list[tuple[Hashable, Reply]] = []
         self._out: dict[str, tuple[str, list[Hashable]]] = {}
         self._rows = rows or _opened(path)
+
+    @property
+    def expect(self) -> Callable[[Request], None] | None:
+        return getattr(self.engine, "expect", None)
 
     def check(self, request: Request) -> None:
         self.engine.check(request)

@@ -38,12 +38,18 @@ class Kept:
         return map(self._newer.__getitem__, texts)
 
     def expect(self, texts: Iterable[str]) -> None:
-        """These will be asked for: what is new is tokenised meanwhile, unless much is already."""
+        """These will be asked for: what is new is tokenised meanwhile.
+
+        Whoever expected them may have been given up: beyond AHEAD the oldest are forgotten.
+        """
         known = (self._newer, self._older, self._coming)
         new = [text for text in dict.fromkeys(texts) if not any(text in it for it in known)]
-        if new and len(self._coming) < AHEAD:
-            coming = _Coming(new, MEANWHILE.submit(lambda: list(self._spell(new))))
-            self._coming |= dict.fromkeys(new, coming)
+        if not new:
+            return
+        while self._coming and len(self._coming) + len(new) > AHEAD:
+            self._took(next(iter(self._coming.values()))).ids.cancel()
+        coming = _Coming(new, MEANWHILE.submit(lambda: list(self._spell(new))))
+        self._coming |= dict.fromkeys(new, coming)
 
     def _learn(self, texts: Sequence[str]) -> None:
         if self._size > self._most:
@@ -61,10 +67,14 @@ class Kept:
         the others are expected anew."""
         found: dict[str, Ids] = {}
         for coming in {id(it): it for it in map(self._coming.__getitem__, texts)}.values():
-            for text in coming.texts:
-                del self._coming[text]
-            if coming.ids.cancel():
+            if self._took(coming).ids.cancel():
                 self.expect(set(coming.texts).difference(texts))
             elif not coming.ids.exception():
                 found |= zip(coming.texts, coming.ids.result(), strict=True)
         return found
+
+    def _took(self, coming: _Coming) -> _Coming:
+        """These are expected no more."""
+        for text in coming.texts:
+            del self._coming[text]
+        return coming

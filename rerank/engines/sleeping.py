@@ -47,6 +47,11 @@ class Sleeping:
         self.cut: Cut | None = self._cut if face.cuts else None
         self.score_kind = face.score_kind
 
+    @property
+    def expect(self) -> Callable[[Request], None] | None:
+        """None while it sleeps: nobody wakes it for what may not be asked."""
+        return getattr(self._engine, "expect", None)
+
     def check(self, request: Request) -> None:
         """What was checked once is not checked again."""
         form = hashlib.sha256(repr(request).encode("utf-8", "replace")).hexdigest()

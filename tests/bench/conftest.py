@@ -1,7 +1,5 @@
 """Benches of speed run for who names their folder; what they record is written at the end."""
 
-from pathlib import Path
-
 from bench import report
 
 
@@ -17,7 +15,6 @@ def pytest_ignore_collect(collection_path, config):
     return True if collection_path.match("test_speed_*.py") and not named else None
 
 
-def pytest_sessionfinish(session, exitstatus):
+def pytest_sessionfinish():
     if report.MEASURED:
-        named = [Path(asked).resolve() for asked in session.config.args]
-        report.write(whole=named == [Path(__file__).parent] and exitstatus == 0)
+        report.write()

@@ -29,9 +29,9 @@ def record(section: str, rows: Sequence[Mapping[str, Any]], note: str = "") -> N
     print(f"\n\n{section}\n\n{text}")
 
 
-def write(path: Path = FILE, title: str = "What `make bench` found", whole: bool = False) -> None:
-    """Put what was measured into the file, each section in its place; `whole` is all there is."""
-    kept = path.read_text(encoding="utf-8") if path.exists() and not whole else ""
+def write(path: Path = FILE, title: str = "What `make bench` found") -> None:
+    """Put what was measured into the file, each section in its place."""
+    kept = path.read_text(encoding="utf-8") if path.exists() else ""
     known = [part.split("\n", 1) for part in re.split("^## ", kept, flags=re.M)[1:]]
     stood = {section: f"{content.strip()}\n" for section, content in known}
     sections = sorted((stood | MEASURED).items())

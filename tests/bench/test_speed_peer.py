@@ -21,7 +21,11 @@ SETTINGS = {
     "enable_prefix_caching": True,
 }
 IN_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "RAYON_NUM_THREADS": "1",  # the tokenizer's
+}
 SMALLEST = {"hidden": 32, "layers": 1, "heads": 1}  # so that it is the host that is compared
 PIECES = 32_000
 QUERIES = {("dl19", 8192): 43, ("scifact", 8192): 20, ("scifact", 4096): 10}
@@ -29,8 +33,9 @@ ROWS = []
 NOTE = (
     "rank-llm 0.25.7 from its package and ours, each in a process of its own, on one random"
     f" checkpoint with a vocabulary of {PIECES} pieces of dl19 and scifact and the same vLLM with"
-    " the same settings, in process and on one thread: the same queries (dl19 has 43 with"
-    " judgments), 100 candidates each, windows of 20 by 10, as many new tokens as the peer asks"
+    " the same settings, in process, model and tokenizer on one thread each (ours tokenises what is"
+    " to come beside the model, on the second core; CPU is of all threads): the same queries (dl19"
+    " has 43 with judgments), 100 candidates each, windows of 20 by 10, as many new tokens as the peer asks"
     " for; 4096 tokens are the context of the models that these prompts are for. Tokens: of a"
     " window's prompt as ours has it. Host: seconds outside vLLM's add_request and step for each"
     " window, on both sides. Prompts: the share of the time that goes into building and tokenising"
@@ -97,5 +102,6 @@ def compared(ours, theirs):
     row |= {"ours, s": ours["seconds"], "theirs, s": theirs["seconds"]}
     row |= {"faster": theirs["seconds"] / ours["seconds"], "host, ms/window": host}
     row |= {"theirs, ms/window": their_host, "host lower": their_host / host}
+    row |= {"CPU, s": ours["cpu"], "their CPU, s": theirs["cpu"]}
     row |= {"prompts": f"{(ours['prompt'] + ours['tokenise']) / ours['seconds']:.0%}"}
     return row | {"their prompts": f"{theirs['prompts'] / theirs['seconds']:.0%}"}
