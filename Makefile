@@ -1,6 +1,7 @@
 # make demo   the pipeline on a small collection, with its table      make test   every test
 # make quick  the tests that take a minute                            make lint   form, types, import directions
-# make bench  speed, as ratios within one run                         make setup  all of it into .venv
+# make bench  speed, as ratios within one run: half an hour           make setup  all of it into .venv
+# make worth  what methods, models and first stages are worth: an hour
 # make gpu    right and fast on a CUDA device, with vLLM beside it: make gpu BIN=/where/its/python/is
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -11,7 +12,7 @@ MODELS := small boxed-decoder Qwen3-8B Qwen3-0.6B Mistral-7B
 # two models at a time on two cores: each on one, wherever the machine puts it
 TWO    := OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind
 
-.PHONY: setup demo test quick lint fix bench gpu docs leaderboard clean
+.PHONY: setup demo test quick lint fix bench worth gpu docs leaderboard clean
 
 setup: .venv/dev
 
@@ -38,7 +39,10 @@ fix: .venv/dev
 	$(BIN)/ruff format .
 
 bench: .venv/dev
-	$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider --durations=0 --durations-min=1
+	$(BIN)/python -m pytest tests/bench/test_speed_*.py -q -s -p no:cacheprovider --durations=0 --durations-min=1
+
+worth: .venv/dev
+	$(BIN)/python -m pytest $(filter-out tests/bench/test_speed_%,$(wildcard tests/bench/test_*.py)) -q -s -p no:cacheprovider --durations=0 --durations-min=1
 
 # Models start side by side and are measured in turn; what each process said is in .gpu.
 gpu:
