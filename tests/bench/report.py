@@ -24,7 +24,7 @@ def record(section: str, rows: Sequence[Mapping[str, Any]], note: str = "") -> N
     """Print rows of equal keys under a heading, and keep them for RESULTS.md."""
     cells = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows)]
     text = f"{note}\n\n{markdown(cells)}" if note else markdown(cells)
-    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load {os.getloadavg()[0]:.1f}"
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_processor()}, load {os.getloadavg()[0]:.1f}"
     MEASURED[section] = f"{text}\nMeasured {when}.\n"
     print(f"\n\n{section}\n\n{text}")
 
@@ -39,11 +39,15 @@ def write(path: Path = FILE, title: str = "What `make bench` found") -> None:
     path.write_text(f"# {title}\n\n{_machine()}\n{text}", encoding="utf-8")
 
 
-def _machine() -> str:
+def _processor() -> str:
     model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return model[1] if model else platform.machine()
+
+
+def _machine() -> str:
     parts = [f"Python {platform.python_version()}", *filter(None, map(_version, PARTS))]
     return (
-        f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores, load"
+        f"{_processor()}, {os.cpu_count()} cores, load"
         f" {os.getloadavg()[0]:.1f} at the end; {_memory():.0f} GiB; commit {_commit()}.\n"
         f"{', '.join(parts)}.\n"
     )
