@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from inspect import signature
+from math import exp
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,21 @@ def test_a_pairs_score_does_not_depend_on_the_order_or_on_the_others() -> None:
         alone = [reranker.rerank(ASKED, [doc])[0].score for doc in DOCS]
     assert one == pytest.approx(back, abs=1e-3)
     assert [one[doc] for doc in DOCS] == pytest.approx(alone, abs=1e-3)
+
+
+def test_every_command_that_reranks_takes_it_where_no_model_is_named() -> None:
+    from rerank.cli import rank
+    from rerank.commands.calibrate import calibrate
+    from rerank.commands.serve import serve
+
+    assert {signature(it).parameters["model"].default for it in (rank, serve, calibrate)} == {
+        "boxed"
+    }
+
+
+@pytest.mark.slow
+def test_a_score_is_a_log_odds_so_that_a_server_tells_good_from_bad() -> None:
+    with Reranker("boxed") as reranker:
+        ranking = reranker.rerank(ASKED, DOCS)
+    chances = [1 / (1 + exp(-hit.score)) for hit in ranking]
+    assert ranking.score_kind == "logit" and 0.1 < chances[0] < 0.9 and chances[-1] < 0.02

@@ -1,10 +1,12 @@
 """The boxed decoder on real collections, candidates as BM25 has them and shuffled."""
 
+import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import first_stages
+from bench import boxed, first_stages
 from bench.report import record
 
 from rerank import Reranker
@@ -19,6 +21,7 @@ ORDERS = ("BM25's", "shuffled")
 ONE_BY_ONE = {"method": "yes-no", "prompt": "pointwise/boxed"}
 MOST = 40
 MEASURE = "ndcg@10"
+TRAINED = [folder for folder in os.environ.get("BOXED_TRAINED", "").split(",") if folder]
 
 
 def candidates(name, depth, shuffle, limit=MOST):
@@ -43,15 +46,19 @@ def ranked(reranker, name, lists):
     }
 
 
-def worth(name, lists):
-    """nDCG@10 with its 95 % interval."""
+def per_query(name, lists):
+    """nDCG@10 of each query."""
     dataset, _ = first_stages.loaded(name)
     qrels = {query: dataset.qrels[query] for query in lists}
     run = {q: {doc.id: -float(p) for p, doc in enumerate(docs)} for q, docs in lists.items()}
-    found = evaluate(qrels, run, [MEASURE])
-    values = np.array([[value] for value in found.per_query[MEASURE].values()])
+    return evaluate(qrels, run, [MEASURE]).per_query[MEASURE]
+
+
+def worth(name, lists):
+    """nDCG@10 with its 95 % interval."""
+    values = np.array([[value] for value in per_query(name, lists).values()])
     low, high = intervals(values, 0)
-    return f"{found.mean[MEASURE]:.3f} [{low[0]:.3f}, {high[0]:.3f}]"
+    return f"{values.mean():.3f} [{low[0]:.3f}, {high[0]:.3f}]"
 
 
 def test_what_it_is_worth():
@@ -70,6 +77,27 @@ def test_what_it_is_worth():
         f"nDCG@10 over BM25's first 20, 100 words of each, 95 % intervals; {MOST} queries at most."
     )
     record("The boxed decoder", rows, f"{note} Yes and no are asked of one document at a time.")
+
+
+@pytest.mark.skipif(not TRAINED, reason="BOXED_TRAINED names no folders of trained decoders")
+def test_what_training_added_where_the_input_is_shuffled():
+    given = {name: candidates(name, 20, shuffle=True) for name in NAMES}
+    tables = {}
+    for model in ("boxed-decoder", *TRAINED):
+        with Reranker(model, method="boxed-decoder", engine="transformers") as reranker:
+            tables[Path(model).name] = [
+                [*per_query(name, ranked(reranker, name, lists)).values()]
+                for name, lists in given.items()
+            ]
+    wired, rows = tables["boxed-decoder"], []
+    for model, values in tables.items():
+        means = {name: f"{np.mean(of):.3f}" for name, of in zip(NAMES, values, strict=True)}
+        lead, low, high, p = boxed.interval(values, wired)
+        above = "" if values is wired else f"{lead:+.3f} ({low:+.3f} to {high:+.3f}), p {p:.3f}"
+        mean = f"{boxed.interval(values)[0]:.3f}"
+        rows.append({"decoder": model} | means | {"mean": mean, "above the wired": above})
+    note = "nDCG@10 over BM25's first 20, shuffled; 40 queries at most; leads paired by query."
+    record("The boxed decoder, trained", rows, note)
 
 
 def test_what_sliding_windows_find_in_a_hundred():
