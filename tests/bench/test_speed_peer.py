@@ -32,17 +32,17 @@ QUERIES = {("dl19", 8192): 43, ("scifact", 8192): 20, ("scifact", 4096): 10}
 ROWS = []
 NOTE = (
     "rank-llm 0.25.7 from its package and ours, each in a process of its own, on one random"
-    f" checkpoint with a vocabulary of {PIECES} pieces of dl19 and scifact and the same vLLM with"
-    " the same settings, in process, model and tokenizer on one thread each (ours tokenises what is"
-    " to come beside the model, on the second core; CPU is of all threads): the same queries (dl19"
-    " has 43 with judgments), 100 candidates each, windows of 20 by 10, as many new tokens as the"
-    " peer asks for; 4096 tokens are the context of the models that these prompts are for. Tokens:"
-    " of a window's prompt as ours has it. Host: seconds outside vLLM's add_request and step for"
-    " each window, on both sides. Prompts: the share of the time that goes into building and"
-    " tokenising them; theirs is without what LLM.generate tokenises. The goals: end to end 2 times faster"
-    " on dl19 and 5 times on scifact, the host's share of a window 20 times lower. The peer's T5"
-    " module does not import beside transformers 5 (no find_pruneable_heads_and_indices), so it"
-    " is left out."
+    f" checkpoint with a vocabulary of {PIECES} pieces of dl19 and scifact and the same vLLM"
+    " with the same settings, in process, model and tokenizer on one thread each (ours"
+    " tokenises what is to come beside the model, on the second core; CPU is of all threads):"
+    " the same queries (dl19 has 43 with judgments), 100 candidates each, windows of 20 by 10,"
+    " as many new tokens as the peer asks for; 4096 tokens are the context of the models that"
+    " these prompts are for. Tokens: of a window's prompt as ours has it. Host: seconds outside"
+    " vLLM's add_request and step for each window, on both sides. Prompts: the share of the"
+    " time that goes into building and tokenising them; theirs is without what LLM.generate"
+    " tokenises. The goals: end to end 2 times faster on dl19 and 5 times on scifact, the"
+    " host's share of a window 20 times lower. The peer's T5 module does not import beside"
+    " transformers 5 (no find_pruneable_heads_and_indices), so it is left out."
 )
 
 
