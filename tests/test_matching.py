@@ -116,6 +116,8 @@ def test_a_scale_in_the_config_makes_log_odds_of_the_sum(folder, tmp_path) -> No
         (tmp_path / "config.json").write_text(json.dumps(config))
         found.append(scores(Scorer(str(tmp_path)), pairs))
     assert found[1] == pytest.approx([0.5 * score - 3.0 for score in found[0]], abs=1e-5)
+    another = Matcher(Files(str(tmp_path)), "cpu", "auto", None, head(folder))
+    assert another.model.config.match_scale is None  # it was fitted to the head that was there
 
 
 def test_a_linear_head_in_place_of_a_matching_one_makes_a_cross_encoder(folder, tmp_path) -> None:

@@ -414,6 +414,8 @@ def test_the_command_trains_shows_what_it_gained_and_prints_json(encoder, tmp_pa
         ({"prompt": "listwise/rank-zephyr"}, "objective ranknet needs scores"),
         ({"also": ["pointwise/yes-no"]}, "pointwise/score is for a cross-encoder"),
         ({"prompt": "setwise/rank-r1"}, "prompt setwise/rank-r1 (reader picked-label) cannot be"),
+        ({"sparse": "true", "lora.rank": 4}, "key 'sparse': adapters begin at 0"),
+        ({"packed": "true", "stored": "bfloat16"}, "key 'stored': a packed model is in 8 bits"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_named_before_anything_loads(changes, mistake, tmp_path):

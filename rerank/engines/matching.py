@@ -68,6 +68,8 @@ class Matcher(Encoder):
         names = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
         self._continues = [name.startswith("##") for name in names]
         self._special = frozenset(self.tokenizer.all_special_ids)
+        if head:
+            setattr(self.model.config, SCALE, None)  # it was fitted to the head that was there
         scale: Sequence[float] = getattr(self.model.config, SCALE, None) or (1.0, 0.0)
         self._slope, self._offset = scale
 

@@ -142,6 +142,10 @@ def _mistake(recipe: TrainRecipe) -> str:
     objective, teacher = recipe.objective, recipe.data.teacher
     if recipe.workers and "fork" not in get_all_start_methods():
         return "key 'workers': this system cannot fork; leave it at 0"
+    if recipe.sparse and recipe.lora:
+        return "key 'sparse': adapters begin at 0 and would stay there; leave one of the two out"
+    if recipe.packed and recipe.stored != "float32":
+        return "key 'stored': a packed model is in 8 bits; leave one of the two out"
     if teacher == "qrels" and not recipe.data.file:
         return "key 'data.file' is missing: teacher qrels needs a file of judgments"
     if teacher == "labels" and recipe.data.file:
