@@ -126,7 +126,10 @@ def _asking(recipe: PseudoRecipe, cuts: Sequence[Cut], rows: Any) -> list[tuple[
         made = cuts[at]
         if text := made.query or keywords(made.passage, idf, str(recipe.seed)):
             found.append((made, Query(f"{made.kind}-{made.passage.id}", text)))
-    return [(made, query) for made, query in found if words(query) not in barred]
+    kept = [(made, query) for made, query in found if words(query) not in barred]
+    if len(kept) < len(found):
+        LOG.info("%d queries left out: they are held out", len(found) - len(kept))
+    return kept
 
 
 def _retrieved(
