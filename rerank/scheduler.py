@@ -111,8 +111,12 @@ class Job(Generic[K, R]):
 
     def spend(self) -> tuple[int, Sequence[Question[Any]]]:
         """What goes out now, and its first number; if it is nothing, the rest stays undecided."""
-        first, room = len(self._answers) - len(self.unsent), 0 if self.unasked else self._room()
-        sent, self.unsent = self.unsent[:room], self.unsent[room:]
+        first = len(self._answers) - len(self.unsent)
+        if self.budget is NO_LIMIT:
+            sent, self.unsent = self.unsent, []
+        else:
+            room = 0 if self.unasked else self._room()
+            sent, self.unsent = self.unsent[:room], self.unsent[room:]
         if not sent:
             self._leave_undecided(first)
             return first, sent
