@@ -10,23 +10,21 @@ Whatever names vllm stands below the line, the same in 0.26 (CUDA) and 0.32 (CPU
 
 import json
 import os
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache, partial
 from itertools import count
-from math import fsum, isfinite, nan
 from threading import Thread
 from typing import Any, TypeAlias
 
 from rerank.engines import NOBODY, beside_numba, folders
+from rerank.engines.outputs import Reader, decoded, replied, scored, summed, written
 from rerank.engines.prints import stdout_on_stderr
 from rerank.engines.tokens import Tokens
 from rerank.errors import EngineError, UsageError, extra
-from rerank.records import Usage
 from rerank.wants import Labels, Likelihood, Reply, Request, Text, Want
 
-Reader: TypeAlias = Callable[[Any, Usage], Reply]
 Task: TypeAlias = tuple[list[int], Any, Reader]
 """A request as vLLM takes it, token ids and sampling parameters, and what reads its output."""
 
@@ -138,36 +136,26 @@ class VLLM:
         except Exception as failure:
             raise EngineError(f"vLLM stopped: {_line(failure)}") from failure
         finished = [(self._out.pop(o.request_id), o) for o in outputs if o.request_id in self._out]
-        return [(ticket, _reply(output, read)) for (ticket, read), output in finished]
+        return [(ticket, replied(output, read)) for (ticket, read), output in finished]
 
     def _task(self, request: Request) -> Task:
         match request.want:
             case Text() as want:
                 ids = self._tokens.ids(request)
                 later = not want.stop and self._tokens.decodes
-                read = partial(self._decoded, ids[-BEFORE:]) if later else _written
+                read = partial(decoded, self._tokens, ids[-BEFORE:]) if later else written
                 return ids, self._writing(want, not later), read
             case Labels(labels):
                 if len(labels) > MOST_LABELS:
                     raise EngineError(f"vLLM scores {MOST_LABELS} labels, not {len(labels)}")
                 label_ids = self._tokens.label_ids(request)
                 params = _params(**SCORING, logprob_token_ids=label_ids)
-                return self._tokens.ids(request), params, partial(_scored, label_ids)
+                return self._tokens.ids(request), params, partial(scored, label_ids)
             case Likelihood():
                 # Such a prompt is read whole: from the prefix cache it would have no scores.
                 ids, start = self._tokens.continued(request)
-                return ids, _params(**SCORING, prompt_logprobs=0), partial(_summed, start)
+                return ids, _params(**SCORING, prompt_logprobs=0), partial(summed, start)
         raise EngineError("vLLM scores no pairs of query and document; use a scorer for them")
-
-    def _decoded(self, before: list[int], output: Any, usage: Usage) -> Reply:
-        """What was written, decoded in one go: vLLM does so token by token, after all the prompt.
-
-        The token that ended it is no text.
-        """
-        [said] = output.outputs
-        finished = said.finish_reason != "length"
-        ids = list(said.token_ids)[:-1] if finished else list(said.token_ids)
-        return Reply(text=self._tokens.written(before, ids), usage=usage, finished=finished)
 
     def _writing(self, want: Text, detokenize: bool) -> Any:
         """On a CPU, vLLM dies of a seeded request whose prompt it reads in two steps.
@@ -183,38 +171,6 @@ class VLLM:
             )
         asked = {"max_tokens": want.max_tokens, "stop": want.stop, "temperature": want.temperature}
         return _params(**asked, seed=seed, detokenize=detokenize)
-
-
-def _reply(output: Any, read: Reader) -> Reply:
-    [said] = output.outputs
-    if said.finish_reason not in ("stop", "length"):
-        return Reply(error=f"vLLM ended the request: {said.finish_reason}")
-    cached = output.num_cached_tokens or 0
-    return read(output, Usage(len(output.prompt_token_ids), cached, len(said.token_ids)))
-
-
-def _written(output: Any, usage: Usage) -> Reply:
-    [said] = output.outputs
-    return Reply(text=said.text, usage=usage, finished=said.finish_reason != "length")
-
-
-def _scored(label_ids: tuple[int, ...], output: Any, usage: Usage) -> Reply:
-    """The sampled token stands before the labels and may be one of them."""
-    flat = output.outputs[0].logprobs
-    found = dict(zip(flat.token_ids, flat.logprobs, strict=True))
-    scores = tuple(found.get(label, nan) for label in label_ids)
-    if not all(map(isfinite, scores)):
-        return Reply(error="vLLM left out the log-probability of a label", usage=usage)
-    return Reply(scores=scores, usage=usage)
-
-
-def _summed(start: int, output: Any, usage: Usage) -> Reply:
-    """Place i of vLLM's list holds the prompt's own token i, given those before it."""
-    flat, prompt = output.prompt_logprobs, output.prompt_token_ids
-    places = flat.start_indices[start:]
-    if len(flat) != len(prompt) or [flat.token_ids[place] for place in places] != prompt[start:]:
-        return Reply(error="vLLM left out a token of the continuation", usage=usage)
-    return Reply(scores=(fsum(flat.logprobs[place] for place in places),), usage=usage)
 
 
 def _line(failure: Exception) -> str:
