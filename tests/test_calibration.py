@@ -258,9 +258,9 @@ def test_the_command_fits_a_real_model_and_its_file_cuts_where_relevance_ends(tm
     with pytest.raises(SystemExit):
         cli.app(["calibrate", "demo", "-o", str(out), "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["model"] == "all-MiniLM-L6-v2" and found["score_kind"] == "cosine"
+    assert found["model"] == "boxed" and found["score_kind"] == "logit"
     assert found["reliability"]["error"] < 0.1
-    with Reranker("all-MiniLM-L6-v2", calibration=out) as opened:
+    with Reranker("boxed", calibration=out) as opened:
         hits = opened.rerank(
             "how to keep bread from going stale",
             ["Store bread in a paper bag so that it does not go stale.", "A chain needs oil."],

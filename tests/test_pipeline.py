@@ -484,7 +484,8 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes_and_asks_
         assert known <= {*asked[:before]} and not known & {*asked[before:]}
     assert [len(known) for known, _ in kills] == sorted(len(known) for known, _ in kills)
     assert 0 < len(kills[1][0]) < len(kills[-1][0])
-    assert {*asked} == {*whole} and len(asked) - len(whole) <= 4 * len(moments)  # four at once
+    # four are out at once, and as many may be answered and not on disk yet
+    assert {*asked} == {*whole} and len(asked) - len(whole) <= 8 * len(moments)
     assert Path("torn/it/run.trec.gz").read_bytes() == Path("whole/it/run.trec.gz").read_bytes()
     torn, sound = (json.loads(Path(f, "it/result.json").read_text()) for f in ("torn", "whole"))
     for found in (torn, sound):  # the servers' ports differ, and what the journal gave

@@ -53,7 +53,7 @@ def test_a_task_with_a_deadline_frees_a_real_server_and_the_next_is_answered(tmp
 
         async def deadline():
             async with Reranker("tiny", method="listwise", base_url=url) as reranker:
-                docs = [f"document number {i}" for i in range(20)]
+                docs = [f"document number {i}" for i in range(100)]
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.3):
                         await reranker.arerank("q", docs)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from rerank import Reranker
 from rerank.cli import app
 from rerank.datasets import read_labels
-from rerank.errors import EngineError, InputError, UsageError
+from rerank.errors import EngineError, InputError
 from rerank.train import read_training, train
 from rerank.train.data import examples, grades, shown
 from rerank.train.lessons import lesson
@@ -483,8 +483,14 @@ def test_a_sparse_training_keeps_every_0(decoder, tmp_path):
 
 @pytest.mark.slow
 def test_a_rate_that_fits_no_weight_is_refused(decoder, tmp_path):
-    with pytest.raises(UsageError, match=r"no weight's name holds 'layer\.9'"):
+    with pytest.raises(InputError, match=r"has 'layer\.9' in its name; some names: model\.embed"):
         learnt(tmp_path, decoder, rates='{"layer.9" = 0}')
+
+
+@pytest.mark.slow
+def test_a_training_in_which_nothing_would_learn_is_refused(decoder, tmp_path):
+    with pytest.raises(InputError, match="nothing would learn"):
+        learnt(tmp_path, decoder, rates='{"" = 0}')
 
 
 def data(tmp_path, **changes):

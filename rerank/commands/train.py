@@ -29,7 +29,7 @@ def train(
     folder = out or recipe.with_suffix("")
     with printing.progress() as progress:
         result = trained(wanted, folder, progress)
-    printing.say(f"wrote {folder}")
+    printing.say(f"wrote {folder}, the weights of step {result['kept']}")
     printing.show(result if as_json else _table(result))
 
 

@@ -4,10 +4,10 @@ Law: names say what a weight is: transformers calls layers by number, and what i
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rerank.errors import UsageError
+from rerank.errors import InputError
 from rerank.train.recipes import TrainRecipe
 
 HEADS = ("match.", "classifier.", "score.", "head.")
@@ -37,7 +37,8 @@ def learning(model: Any, recipe: TrainRecipe) -> list[dict[str, Any]]:
     unused = set(recipe.rates)
     for full, weights in model.named_parameters():
         name = full.removeprefix(ADAPTED)
-        unused -= {part for part in unused if part in name}
+        if weights.requires_grad:
+            unused -= {part for part in unused if part in name}
         rate = _rate(name, recipe)
         if rate == 0:
             weights.requires_grad_(False)
@@ -46,7 +47,12 @@ def learning(model: Any, recipe: TrainRecipe) -> list[dict[str, Any]]:
             if recipe.sparse:
                 weights.register_hook((weights.detach() != 0).to(weights.dtype).mul)
     if unused:
-        raise UsageError(f"key 'rates': no weight's name holds {min(unused)!r}")
+        raise InputError(
+            f"key 'rates': no weight that learns has {min(unused)!r} in its name;"
+            f" some names: {', '.join(_some([name for name, _ in model.named_parameters()]))}"
+        )
+    if not groups:
+        raise InputError("every weight is kept, so nothing would learn: see keys 'rates', 'frozen'")
     return [
         {
             "params": weights,
@@ -55,6 +61,11 @@ def learning(model: Any, recipe: TrainRecipe) -> list[dict[str, Any]]:
         }
         for (rate, wide), weights in groups.items()
     ]
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    """The first, the last and one between."""
+    return list(dict.fromkeys([names[0], names[len(names) // 2], names[-1]]))
 
 
 def better(measured: Mapping[str, float], best: Best | None, measure: str) -> bool:
