@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from types import NoneType
+from typing import get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -12,6 +13,8 @@ from rerank.library.ranking import Hit, Issue, Ranking
 from rerank.library.reranker import Reranker
 from rerank.methods import METHODS
 from rerank.recipes import Recipe
+from rerank.train.pseudo import PseudoRecipe
+from rerank.train.recipes import TrainRecipe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -46,8 +49,17 @@ def api() -> str:
 
 def keys() -> str:
     """Every key of a recipe, with its type and what it is where a recipe does not say."""
-    lines = ["# Every key of a recipe", "", inspect.getdoc(Recipe) or "", "", *_rows(Recipe)]
-    return "\n".join([*lines, *_sections(Recipe)])
+    return "\n".join(_keys("Every key of a recipe", Recipe))
+
+
+def training() -> str:
+    """The same of what `rerank train` and `rerank pseudo` read."""
+    taught = _keys("Every key of a training recipe", TrainRecipe)
+    return "\n".join([*taught, *_keys("Every key of a recipe of pseudo-queries", PseudoRecipe)])
+
+
+def _keys(title: str, kind: type[BaseModel]) -> list[str]:
+    return [f"# {title}", "", inspect.getdoc(kind) or "", "", *_rows(kind), *_sections(kind)]
 
 
 def _sections(kind: type[BaseModel], above: str = "") -> list[str]:
@@ -80,13 +92,15 @@ PLAIN = {
     " | None": "",
     "tuple[str, ...]": "list of str",
     "tuple[float, ...]": "list of float",
-    "dict[str, Any]": "a table",
 }
 
 
 def _typed(kind: object) -> str:
-    if _tables(kind):
+    if _tables(kind) or get_origin(kind) is dict:
         return "a table"
+    given = [each for each in get_args(kind) if each is not NoneType]
+    if NoneType in get_args(kind) and len(given) == 1:
+        return _typed(given[0])
     named = kind.__name__ if inspect.isclass(kind) and not get_args(kind) else str(kind)
     for python, plain in PLAIN.items():
         named = named.replace(python, plain)
@@ -129,7 +143,7 @@ def _said(what: object) -> list[str]:
     return [inspect.getdoc(what) or "", ""]
 
 
-PAGES = {"methods.md": methods, "api.md": api, "keys.md": keys}
+PAGES = {"methods.md": methods, "api.md": api, "keys.md": keys, "training.md": training}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
