@@ -94,7 +94,7 @@ class Account:
             "truncated_passages": self.truncated,
             "words_cut": self.cut,
             "failed_queries": sorted(self.failed, key=lambda failed: failed["query"]),
-            "seconds": round(self.seconds, 3),
+            "seconds": round(self.seconds, 6),
             "stages": {name: round(spent, 3) for name, spent in self.stages.items()},
             "queries_per_second": round(len(self.rounds) / self.seconds, 3) if self.seconds else 0,
             "tokens_per_second": round(tokens / self.seconds, 1) if self.seconds else 0,
