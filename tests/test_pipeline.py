@@ -100,7 +100,7 @@ def test_result_json_is_what_is_returned_and_has_what_a_leaderboard_needs(small)
     assert list(values) == ["q0", "q1", "q2", "q3"]
     mean = sum(values.values()) / QUERIES
     assert result["mean"]["ndcg@10"] == pytest.approx(mean, abs=1e-5)
-    assert result["cost"]["queries"] == QUERIES and 0 <= result["cost"]["seconds"] < 60
+    assert result["cost"]["queries"] == QUERIES and result["cost"]["seconds"] > 0
     assert result["versions"]["rerank-pipeline"] and result["versions"]["python"]
 
 
@@ -475,7 +475,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes_and_asks_
         whole = questions(server)
     assert len(set(whole)) == len(whole) > 100
     moments = (1, len(whole) // 5, len(whole) // 2, 9 * len(whole) // 10)
-    with listing(0.01) as server:
+    with listing(0.05) as server:  # so slow that what it has answered is on disk at once
         kills = [killed("torn/it", server, after) for after in moments]
         process = start("torn/it", server)
         assert process.wait() == 0
@@ -484,8 +484,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes_and_asks_
         assert known <= {*asked[:before]} and not known & {*asked[before:]}
     assert [len(known) for known, _ in kills] == sorted(len(known) for known, _ in kills)
     assert 0 < len(kills[1][0]) < len(kills[-1][0])
-    # four are out at once, and as many may be answered and not on disk yet
-    assert {*asked} == {*whole} and len(asked) - len(whole) <= 8 * len(moments)
+    assert {*asked} == {*whole} and len(asked) - len(whole) <= 4 * len(moments)  # four at once
     assert Path("torn/it/run.trec.gz").read_bytes() == Path("whole/it/run.trec.gz").read_bytes()
     torn, sound = (json.loads(Path(f, "it/result.json").read_text()) for f in ("torn", "whole"))
     for found in (torn, sound):  # the servers' ports differ, and what the journal gave
