@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from rerank.errors import EngineError, UsageError
 from rerank.questions import Asking, Question, undecided
@@ -24,7 +24,6 @@ NUMBERS = count()
 """No two jobs of a Python process share a number, so none gets an answer meant for another."""
 
 PLACES = 32
-SPAN = 1 << PLACES
 """A ticket is the number of its job and, in so many bits below, that of the question."""
 
 
@@ -216,7 +215,7 @@ class Drive(Generic[K, R]):
         was dropped.
         """
         for ticket, answer in self._judge.poll():
-            number, place = divmod(ticket, SPAN)  # type: ignore[operator]
+            number, place = divmod(cast(int, ticket), 1 << PLACES)
             job = self._waiting.get(number)
             if job is None or not job.receive(place, answer):
                 continue
