@@ -4,7 +4,7 @@ Law: names say what a weight is: transformers calls layers by number, and what i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rerank.errors import InputError
@@ -46,13 +46,7 @@ def learning(model: Any, recipe: TrainRecipe) -> list[dict[str, Any]]:
             groups.setdefault((rate, weights.ndim > 1), []).append(weights)
             if recipe.sparse:
                 weights.register_hook((weights.detach() != 0).to(weights.dtype).mul)
-    if unused:
-        raise InputError(
-            f"key 'rates': no weight that learns has {min(unused)!r} in its name;"
-            f" some names: {', '.join(_some([name for name, _ in model.named_parameters()]))}"
-        )
-    if not groups:
-        raise InputError("every weight is kept, so nothing would learn: see keys 'rates', 'frozen'")
+    _refuse_idle(unused, groups, [name for name, _ in model.named_parameters()])
     return [
         {
             "params": weights,
@@ -63,9 +57,16 @@ def learning(model: Any, recipe: TrainRecipe) -> list[dict[str, Any]]:
     ]
 
 
-def _some(names: Sequence[str]) -> list[str]:
-    """The first, the last and one between."""
-    return list(dict.fromkeys([names[0], names[len(names) // 2], names[-1]]))
+def _refuse_idle(unused: Collection[str], groups: Collection[Any], names: Sequence[str]) -> None:
+    """Raise `InputError` for a rate that no weight gets, and where nothing would learn."""
+    if unused:
+        some = dict.fromkeys([names[0], names[len(names) // 2], names[-1]])
+        raise InputError(
+            f"key 'rates': no weight that learns has {min(unused)!r} in its name; some names:"
+            f" {', '.join(some)}"
+        )
+    if not groups:
+        raise InputError("every weight is kept, so nothing would learn: see keys 'rates', 'frozen'")
 
 
 def better(measured: Mapping[str, float], best: Best | None, measure: str) -> bool:

@@ -1,6 +1,7 @@
 """What a GPU's machine must have; what is found goes to RESULTS.md after every test.
 
-`GPU_SCALE=0.02 GPU_SHAPES=tiny` tries it all without a GPU, and writes nothing.
+`GPU_SCALE=0.02 GPU_SHAPES=tiny make gpu MODELS="small boxed-decoder tiny"` tries it all without a
+GPU, and writes nothing.
 """
 
 import fcntl
