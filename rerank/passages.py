@@ -35,6 +35,7 @@ UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # kana, CJK ideographs, h
 LETTER = re.compile(f"[{UNSPACED}]")
 LONGEST = 40  # characters of a word
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,{LONGEST}}}")
+SHORT_WORDS = re.compile(rf"(?:\S{{1,{LONGEST}}}+ )*+\S{{1,{LONGEST}}}+")
 IDENTIFIER = re.compile(r"\[\s*(\d+|[A-Z]{1,2})\s*\]")
 BRACKETED = re.compile(r"[\[\uff3b]\s*([^\s\[\]\uff3b\uff3d]+)\s*[\]\uff3d]")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef]")
@@ -51,14 +52,14 @@ def first_words(text: str, limit: int) -> tuple[str, int, int]:
     A word is what stands between spaces, at most 40 characters of it; in scripts that use no
     spaces, a character.
     """
-    words = text.split()
     letters = None if text.isascii() else LETTER.search(text)
-    if letters or max(map(len, words), default=0) > LONGEST:
+    if letters or not SHORT_WORDS.fullmatch(text):
         return _first_found(text, limit)
-    if len(words) <= limit:
-        return text, len(words), 0
+    words = text.count(" ") + 1
+    if words <= limit:
+        return text, words, 0
     left_out = text.split(None, limit)[-1]
-    return text[: len(text) - len(left_out)].rstrip(), limit, len(words) - limit
+    return text[: len(text) - len(left_out)].rstrip(), limit, words - limit
 
 
 def _first_found(text: str, limit: int) -> tuple[str, int, int]:
@@ -106,10 +107,16 @@ def passage(
 @functools.lru_cache(maxsize=4096)
 def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
     """One line, harmless, and nothing in it that looks like an identifier of a prompt."""
-    text = harmless(" ".join(text.split()), control)
+    text = harmless(_on_one_line(text), control)
     if _has(text, "[\uff3b"):
         text = BRACKETED.sub(_round, text)
     return HEADING.sub(r"\1 (\2)", text) if _has(text, ":=\uff1a") else text
+
+
+def _on_one_line(text: str) -> str:
+    """Its words with one space between two: as most texts are, which is told sooner."""
+    tidy = text.isprintable() and "  " not in text  # no white space is printable but this
+    return text.strip() if tidy else " ".join(text.split())
 
 
 def _has(text: str, characters: Iterable[str]) -> bool:

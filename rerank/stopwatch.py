@@ -11,7 +11,11 @@ from time import perf_counter
 STAGES = ("prompt", "journal", "tokenise", "submit", "wait", "read")
 
 
-class _Spent(threading.local):
+class _Watch:
+    """One thread's."""
+
+    __slots__ = ("inside", "seconds", "since")
+
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(STAGES, 0.0)
         self.inside: list[str] = []
@@ -25,7 +29,12 @@ class _Spent(threading.local):
         self.since = now
 
 
-_SPENT = _Spent()
+class _Watches(threading.local):
+    def __init__(self) -> None:
+        self.watch = _Watch()
+
+
+_OF_THIS_THREAD = _Watches()
 
 
 class stage:
@@ -37,14 +46,16 @@ class stage:
         self.name = name
 
     def __enter__(self) -> None:
-        _SPENT.turn()
-        _SPENT.inside.append(self.name)
+        watch = _OF_THIS_THREAD.watch
+        watch.turn()
+        watch.inside.append(self.name)
 
     def __exit__(self, *_: object) -> None:
-        _SPENT.turn()
-        _SPENT.inside.pop()
+        watch = _OF_THIS_THREAD.watch
+        watch.turn()
+        watch.inside.pop()
 
 
 def spent() -> dict[str, float]:
     """Seconds that this thread has spent in each stage so far."""
-    return dict(_SPENT.seconds)
+    return dict(_OF_THIS_THREAD.watch.seconds)

@@ -64,6 +64,11 @@ def test_the_short_way_to_the_first_words_finds_what_the_long_one_does(text, lim
     assert first_words(text, limit) == _first_found(text, limit)
 
 
+@given(st.text(st.sampled_from("ab \t\n\x1c\xa0\u2003\u3000é")))
+def test_a_text_that_is_tidy_already_stands_as_its_words_do(text):
+    assert clean(text) == " ".join(text.split())
+
+
 def test_a_long_run_without_spaces_does_not_pass_for_one_word():
     found = shown("https://example.org/" + "a" * 10_000, 10)
     assert len(found.content) == 400

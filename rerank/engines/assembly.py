@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache, partial
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NewType, TypeAlias
 
 from rerank.engines.kept import Ids, Kept
 
 Spell: TypeAlias = Callable[[list[str]], Iterable[Ids]]
+Apart = NewType("Apart", list[str])
+"""Parts that no tokenizer joins, at least one."""
+
 ANCHOR = "\n"
-LENGTH = 256  # characters of a longer part that are tokenised by themselves
+LENGTH = 512  # characters of a longer part that are tokenised by themselves
 REACH = 24  # characters on each side of a joint that decide whether a tokenizer joins across it
 PARTS = 1 << 16  # parts whose ends are kept, and joints
 FIRST = 1 << 10  # first parts that are kept
@@ -43,24 +46,42 @@ class Assembly:
         self._spell = spell or partial(map, encode)
         self._first = lru_cache(FIRST)(self._part)
         self._inside, self._lengths = Kept(self._by_lengths), Kept(self._alike)
-        self._one = _Numbers().__getitem__
         self._ends = lru_cache(PARTS)(self._edges)
         self._joined = lru_cache(PARTS)(self._joins)
         self._touch = lru_cache(PARTS)(self._may_join)
         self._opens = lru_cache(PARTS)(self._begins_a_word)
 
-    def ids(self, parts: Sequence[str]) -> list[int]:
+    def apart(self, given: Sequence[str]) -> Apart:
+        """The parts, with those glued together that a tokenizer would join.
+
+        From the end on, so that each joint is judged with all that follows it up to the next.
+        """
+        parts = [part for part in given if part] or [""]
+        ends = list(map(self._ends, parts))
+        heads, tails = map(itemgetter(0), ends[1:]), map(itemgetter(1), ends)
+        if not any(map(self._touch, tails, heads)):
+            return Apart(parts)
+        after, glued = parts[-1], []
+        for place in range(len(parts) - 2, -1, -1):
+            if self._meets(parts, place, after):
+                after = parts[place] + after
+            else:
+                glued.append(after)
+                after = parts[place]
+        return Apart([after, *glued[::-1]])
+
+    def ids(self, parts: Apart) -> list[int]:
         """The ids of `"".join(parts)`."""
-        first, *others = self._apart(parts)
+        first, *others = parts
         return [*self._first(first, False), *chain.from_iterable(self._inside.ids(others))]
 
-    def learn(self, texts: Iterable[Sequence[str]]) -> None:
+    def learn(self, texts: Iterable[Apart]) -> None:
         """Tokenise in one call what is new in these texts, each given in parts."""
-        self._inside.ids([part for parts in texts for part in self._apart(parts)[1:]])
+        self._inside.ids([part for parts in texts for part in parts[1:]])
 
-    def expect(self, parts: Sequence[str]) -> None:
+    def expect(self, parts: Apart) -> None:
         """Parts inside texts to come: what is new in them is tokenised meanwhile."""
-        self._lengths.expect(chain.from_iterable(map(self._in_lengths, self._apart(parts)[1:])))
+        self._lengths.expect(chain.from_iterable(map(self._in_lengths, parts[1:])))
 
     def _by_lengths(self, parts: list[str]) -> Iterable[Ids]:
         """The ids of parts inside a text; of one that is cut later, only the last length is new."""
@@ -85,26 +106,7 @@ class Assembly:
         """The ids of parts inside a text, each tokenised as it is; equal ids are one object."""
         anchor = ANCHOR if self._dummy else ""
         for ids in self._spell([anchor + part for part in parts]):
-            yield tuple(map(self._one, self._behind(ids) if anchor else ids))
-
-    def _apart(self, given: Sequence[str]) -> list[str]:
-        """The parts, with those glued together that a tokenizer would join; at least one.
-
-        From the end on, so that each joint is judged with all that follows it up to the next.
-        """
-        parts = [part for part in given if part] or [""]
-        ends = list(map(self._ends, parts))
-        heads, tails = map(itemgetter(0), ends[1:]), map(itemgetter(1), ends)
-        if not any(map(self._touch, tails, heads)):
-            return parts
-        after, glued = parts[-1], []
-        for place in range(len(parts) - 2, -1, -1):
-            if self._meets(parts, place, after):
-                after = parts[place] + after
-            else:
-                glued.append(after)
-                after = parts[place]
-        return [after, *glued[::-1]]
+            yield _same(self._behind(ids) if anchor else ids)
 
     def _edges(self, part: str) -> tuple[str, str]:
         """What of a part decides about the joint before it, and about the one after it."""
@@ -252,6 +254,14 @@ class _Numbers(dict[int, int]):
     def __missing__(self, number: int) -> int:
         self[number] = number
         return number
+
+
+_NUMBERS = _Numbers()
+
+
+def _same(ids: Ids) -> Ids:
+    """These ids as objects that are the same wherever a number is the same."""
+    return itemgetter(*ids)(_NUMBERS) if len(ids) > 1 else tuple(map(_NUMBERS.__getitem__, ids))
 
 
 def _head(part: str) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from rerank.engines import LabelError
-from rerank.engines.assembly import Assembly
+from rerank.engines.assembly import Apart, Assembly
 from rerank.errors import EngineError
 from rerank.stopwatch import stage
 from rerank.wants import Labels, Likelihood, Logits, Message, Request
@@ -93,7 +93,7 @@ class Tokens:
         is tokenised whole as well, and where that proves otherwise, all are from then on.
         """
         with stage("tokenise"):
-            parts = self._parts(request) if self._trusted else []
+            parts = self._parts(request) if self._trusted else None
             if not parts:
                 return self._encode(self.text(request), not request.chat)
             ids = self._assembly.ids(parts)
@@ -122,10 +122,10 @@ class Tokens:
         self._trusted = ids == whole
         return whole
 
-    def _taken_apart(self, request: Request) -> list[str]:
-        """The prompt cut at its seams and around its messages; empty where that cannot be."""
+    def _taken_apart(self, request: Request) -> Apart | None:
+        """The prompt cut at its seams and around its messages; None where that cannot be."""
         if (frame := self._around(request)) is None:
-            return []
+            return None
         parts = [frame[0]]
         contents = [message.content for message in request.messages]
         for content, seams, after in zip(contents, request.seams, frame[1:], strict=True):
@@ -135,7 +135,7 @@ class Tokens:
                 start = end
             parts += content[start:], after
         parts[-1] += request.prefill
-        return parts
+        return self._assembly.apart(parts)
 
     def _around(self, request: Request) -> tuple[str, ...] | None:
         """What stands around the messages of a request with seams, if that can be told."""
