@@ -159,7 +159,7 @@ class Prompt:
         """
         docs = question.documents
         begun = (THOUGHT if self.file.thinks else "") + self.file.prefill
-        said = replace(reply, text=begun + reply.text)
+        said = replace(reply, text=begun + reply.text) if begun else reply
         reading = self.reader.read(said, self.labels(len(docs)))
         if reading.status is Status.UNREADABLE:
             return Reading(undecided(question), reading.status)
