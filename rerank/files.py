@@ -69,6 +69,12 @@ def read_text(path: Path) -> str:
         raise InputError.at(path, None, str(wrong)) from None
 
 
+class Strict(pydantic.BaseModel):
+    """A table of a TOML file: unknown keys are errors, and no value is taken for another kind."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
 def checked(model: type[M], raw: dict[str, Any], path: Path) -> M:
     """The keys of a file as a model; the first key that does not fit is named."""
     try:

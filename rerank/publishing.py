@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from rerank import datasets, views
 from rerank.errors import InputError, UsageError
-from rerank.evidence import qrels_sha256
 from rerank.leaderboard import Board, Entry, View, board, page, read_folders, report
+from rerank.pipeline.evidence import qrels_sha256
 from rerank.scoring import Ties, score_runs
 
 RUN_FILE = re.compile(r"(.+?)(\.(trec|run|res|txt))(\.gz)?")

@@ -1,6 +1,6 @@
 """What a run cost: counted query by query, added up over datasets."""
 
-from rerank.account import Account
+from rerank.pipeline.account import Account
 from rerank.records import Query, Status, Usage
 from rerank.scheduler import Job
 from rerank.stopwatch import STAGES

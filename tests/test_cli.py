@@ -97,7 +97,7 @@ def engines(monkeypatch, reply):
         opened.append((name, model, options))
         return ScriptedEngine(reply)
 
-    monkeypatch.setattr("rerank.pipeline.open_engine", open_engine)
+    monkeypatch.setattr("rerank.pipeline.running.open_engine", open_engine)
     monkeypatch.setattr("rerank.library.reranker.open_engine", open_engine)
     return opened
 

@@ -9,7 +9,7 @@ import pytest
 
 from rerank import publishing
 from rerank.files import shipped
-from rerank.verify import verify
+from rerank.pipeline.verify import verify
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = shipped("demo")

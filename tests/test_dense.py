@@ -9,10 +9,10 @@ from shared import collection
 from rerank import datasets
 from rerank.engines.checkpoints import Files
 from rerank.errors import InputError, MissingExtra, UsageError
+from rerank.recipes.stages import DenseOptions, MuveraOptions
 from rerank.records import Doc, Query
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.indexes import INDEXES, Vectors, best, cut, recall
-from rerank.stages import DenseOptions, MuveraOptions
 
 CORPUS = [Doc(f"d{n}", f"{n}") for n in range(600)]
 

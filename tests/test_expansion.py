@@ -8,9 +8,9 @@ from fakes import ScriptedEngine
 from rerank.engines import cached
 from rerank.errors import EngineError, InputError
 from rerank.recipes import read_recipe
+from rerank.recipes.stages import ExpansionOptions
 from rerank.records import Query
 from rerank.retrieve.expansion import expanded, written
-from rerank.stages import ExpansionOptions
 from rerank.tasks import load_tasks, suite_of
 from rerank.wants import Reply
 

@@ -8,13 +8,13 @@ import pytest
 
 from rerank.errors import InputError
 from rerank.pipeline import run
+from rerank.pipeline.verify import verify
 from rerank.recipes import Recipe, read_recipe
+from rerank.recipes.stages import DenseOptions, FeedbackOptions
 from rerank.records import Doc, Query
 from rerank.retrieve import dense, feedback
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.feedback import Teacher, towards_order, towards_scores
-from rerank.stages import DenseOptions, FeedbackOptions
-from rerank.verify import verify
 
 DRAW = np.random.default_rng(5)
 DOCS = DRAW.normal(size=(12, 6))

@@ -9,7 +9,7 @@ from fakes import ScriptedEngine
 from small import beir
 
 from rerank.commands.bench import duration
-from rerank.forecast import forecast
+from rerank.pipeline.forecast import forecast
 from rerank.recipes import read_recipe
 from rerank.wants import Reply
 
@@ -38,7 +38,7 @@ def slow(monkeypatch, seconds):
         sleep(seconds)
         return Reply(scores=(1.0,))
 
-    monkeypatch.setattr("rerank.pipeline.open_engine", lambda *_: ScriptedEngine(reply))
+    monkeypatch.setattr("rerank.pipeline.running.open_engine", lambda *_: ScriptedEngine(reply))
     return asked
 
 

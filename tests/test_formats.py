@@ -12,8 +12,8 @@ from rerank.datasets import from_run, load_entry, parts
 from rerank.datasets.hub import Repository
 from rerank.errors import InputError, UsageError
 from rerank.recipes import read_recipe
+from rerank.recipes.suites import Entry
 from rerank.records import Doc
-from rerank.suites import Entry
 from rerank.tasks import load_tasks, suite_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -6,13 +6,13 @@ import random
 import pytest
 
 from rerank.errors import InputError, UsageError
-from rerank.first import search
 from rerank.pipeline import run
+from rerank.pipeline.verify import verify
 from rerank.recipes import Recipe
+from rerank.recipes.stages import FusionOptions
+from rerank.recipes.suites import Entry
 from rerank.retrieve.fusion import fitted, fused
-from rerank.stages import FusionOptions
-from rerank.suites import Entry
-from rerank.verify import verify
+from rerank.tasks.first import search
 
 ONE = {"q": {"a": 9.0, "b": 4.0, "c": 1.0}, "only one": {"x": 1.0}}
 TWO = {"q": {"c": 0.9, "a": 0.5, "d": 0.1}}

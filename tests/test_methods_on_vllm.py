@@ -109,7 +109,7 @@ def test_only_what_vllm_does_not_give_runs_elsewhere():
 def test_it_ends_with_a_permutation_and_the_predicted_calls(
     tmp_path, monkeypatch, engines, given, method
 ):
-    monkeypatch.setattr(pipeline, "open_engine", lambda name, *_: engines(name))
+    monkeypatch.setattr("rerank.pipeline.running.open_engine", lambda name, *_: engines(name))
     asked = recipe(tmp_path, method)
     least, most = (QUERIES * calls for calls in bounds(asked.row, DEPTH))
     [expected] = pipeline.plan(asked.model_copy(update={"memo": False})).values()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from rerank.recipes.stages import MuveraOptions
 from rerank.retrieve.muvera import maxsim, of_docs, of_queries, width
-from rerank.stages import MuveraOptions
 
 SMALL = MuveraOptions(bits=3, projected=4, repeats=3)
 

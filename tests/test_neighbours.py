@@ -13,11 +13,11 @@ from rerank import cost, pipeline, printing
 from rerank.datasets import Candidates, read_run, write_candidates
 from rerank.errors import InputError, UsageError
 from rerank.methods import METHODS
+from rerank.pipeline.verify import verify
 from rerank.recipes import read_recipe
 from rerank.records import Doc, Query
 from rerank.retrieve.bm25 import BM25
 from rerank.retrieve.neighbours import Neighbours
-from rerank.verify import verify
 from rerank.wants import Reply
 
 ASKED = Query("q", "sea")
@@ -129,7 +129,7 @@ def test_neighbours_lead_to_relevant_documents_that_bm25_did_not_find():
 
 def test_a_journal_answers_an_adaptive_run_again_and_the_run_is_the_same(monkeypatch):
     engine = ScriptedEngine(lambda request: Reply(text="[3] > [1] > [2]"), at_once=3, seed=0)
-    monkeypatch.setattr(pipeline, "open_engine", lambda *_: engine)
+    monkeypatch.setattr("rerank.pipeline.running.open_engine", lambda *_: engine)
     options = "options = { window = 4, step = 2 }"
     text = small(f'method = "slidegar"\nmodel = "m"\n{options}\n{NEAR}')
     first = run(text)

@@ -12,16 +12,16 @@ from rerank.cost import expect
 from rerank.errors import InputError, UsageError
 from rerank.passages import first_words
 from rerank.pipeline import check, expected, run
+from rerank.pipeline.verify import verify
 from rerank.questions import Rate
 from rerank.recipes import Recipe, read_recipe
+from rerank.recipes.stages import PartOptions
 from rerank.records import Doc, Query
 from rerank.retrieve.sentences import joined, windows
-from rerank.stages import PartOptions
 from rerank.strategies.adaptive import adaptive_rating
 from rerank.strategies.parts import Parts, in_parts
 from rerank.strategies.pointwise import rate_each
 from rerank.tasks import load_tasks, method_of, suite_of
-from rerank.verify import verify
 from rerank.wants import Reply
 
 DIGITS = Parts(lambda number: str(number), lambda ratings: max(ratings))

@@ -264,7 +264,9 @@ def test_a_folder_with_a_space_in_its_name_is_a_tag_without_one(small):
 
 def test_a_measure_that_does_not_exist_is_found_before_a_model_loads(small, monkeypatch):
     """It was found when all was ranked."""
-    monkeypatch.setattr(pipeline, "open_engine", lambda *_: pytest.fail("a model was opened"))
+    monkeypatch.setattr(
+        "rerank.pipeline.running.open_engine", lambda *_: pytest.fail("a model was opened")
+    )
     with pytest.raises(UsageError, match="no measure called 'ndgc'"):
         run('dataset = "small"\nmethod = "scorer"\nmodel = "m"\nmeasures = ["ndgc"]\n')
 
@@ -279,7 +281,7 @@ def scripted(monkeypatch, reply, **options):
         engines.append((name, model, given, ScriptedEngine(reply, **options)))
         return engines[-1][-1]
 
-    monkeypatch.setattr(pipeline, "open_engine", open_engine)
+    monkeypatch.setattr("rerank.pipeline.running.open_engine", open_engine)
     return engines
 
 

@@ -90,7 +90,7 @@ def test_without_its_data_a_leaderboard_has_the_same_table_and_says_what_is_gone
 def test_replies_are_read_from_the_journal_by_query_with_what_became_of_them(monkeypatch):
     replies = iter(["[2] > [1] > [3] > [4] > [5]", "nonsense", "[1] > [1]", "[3]"])
     engine = ScriptedEngine(lambda request: Reply(text=next(replies)))
-    monkeypatch.setattr(pipeline, "open_engine", lambda *_: engine)
+    monkeypatch.setattr("rerank.pipeline.running.open_engine", lambda *_: engine)
     made("s/first", FIRST)
     made("s/model", LISTWISE)
     [board] = content(publishing.from_folders(Path("runs"), FILE))
@@ -115,7 +115,7 @@ def test_a_thought_and_the_scores_that_it_was_written_for_are_one_reply(monkeypa
         thinks = isinstance(request.want, Text)
         return Reply(text="let me see") if thinks else Reply(scores=(-0.1, -2.0))
 
-    monkeypatch.setattr(pipeline, "open_engine", lambda *_: ScriptedEngine(reply))
+    monkeypatch.setattr("rerank.pipeline.running.open_engine", lambda *_: ScriptedEngine(reply))
     made("s/model", LISTWISE.replace("listwise", "rank1"))
     [view] = content(publishing.from_folders(Path("runs"), FILE))[0]["views"]
     [heard] = view["replies"].values()

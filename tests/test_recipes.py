@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rerank.errors import InputError, RerankError, UsageError
 from rerank.recipes import Recipe, read_recipe
-from rerank.suites import read_suite
+from rerank.recipes.suites import read_suite
 
 PLAIN = 'suite = "demo"\nmethod = "listwise"\nmodel = "m"\n'
 

@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 from fakes import ScriptedEngine
 
-from rerank import searching
 from rerank.engines import cached
 from rerank.errors import EngineError, InputError, UsageError
 from rerank.pipeline import plan, run
-from rerank.rating import Rater
+from rerank.pipeline.verify import verify
 from rerank.recipes import Recipe, read_recipe
+from rerank.recipes.stages import CurOptions, FeedbackOptions, RatingOptions
 from rerank.records import Doc, Query
 from rerank.retrieve import dense
-from rerank.searching import phrases
-from rerank.stages import CurOptions, FeedbackOptions, RatingOptions
-from rerank.tasks import load_tasks, suite_of
-from rerank.verify import verify
+from rerank.tasks import load_tasks, searching, suite_of
+from rerank.tasks.rating import Rater
+from rerank.tasks.searching import phrases
 from rerank.wants import Pair, Reply
 
 MODEL = {"model": "m"}

@@ -9,14 +9,14 @@ from shared import collection
 
 from rerank import datasets
 from rerank.errors import UsageError
-from rerank.first import search
 from rerank.recipes import Recipe
+from rerank.recipes.stages import PassageOptions
+from rerank.recipes.suites import Entry
 from rerank.records import Doc, Query
 from rerank.retrieve.extract import extracted
 from rerank.retrieve.sentences import Passages, sentences, windows
-from rerank.stages import PassageOptions
-from rerank.suites import Entry
 from rerank.tasks import load_tasks, suite_of
+from rerank.tasks.first import search
 
 SEVEN = Doc("d", " ".join(f"Sentence {n} is here." for n in range(7)), "Title")
 

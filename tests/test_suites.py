@@ -16,7 +16,7 @@ from rerank.datasets import load_entry
 from rerank.errors import InputError, UsageError
 from rerank.evaluate import parse
 from rerank.recipes import read_recipe
-from rerank.suites import PINNED, Entry, read_suite
+from rerank.recipes.suites import PINNED, Entry, read_suite
 from rerank.tasks import load_tasks, measures_of, suite_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from small import beir
 
-from rerank import cli, evidence, pipeline, runs
+from rerank import cli, pipeline, runs
 from rerank.errors import InputError, installing
+from rerank.pipeline import evidence
+from rerank.pipeline.verify import verify
 from rerank.recipes import read_recipe
 from rerank.records import Doc, Query
-from rerank.verify import verify
 
 ORACLE = 'dataset = "small"\njudge = "oracle"\nmethod = "setwise-heapsort"\noracle.noise = 1\n'
 

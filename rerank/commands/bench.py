@@ -21,7 +21,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Time some of a recipe's queries; say what all of them would take."""
-    from rerank.forecast import forecast
+    from rerank.pipeline.forecast import forecast
     from rerank.recipes import read_recipe
 
     sys.path.append(str(Path.cwd()))

@@ -12,7 +12,7 @@ from rerank import printing
 from rerank.markdown import markdown
 
 if TYPE_CHECKING:
-    from rerank.suites import Entry, Suite
+    from rerank.recipes.suites import Entry, Suite
 
 app = typer.Typer(invoke_without_command=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -24,7 +24,7 @@ def suites(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand:
         return
     from rerank import files
-    from rerank.suites import read_suite
+    from rerank.recipes.suites import read_suite
 
     found = {name: read_suite(name) for name in files.names("suites")}
     if as_json:
@@ -40,7 +40,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print a suite: its datasets, where they are, what BM25 reaches on them, their traps."""
-    from rerank.suites import read_suite
+    from rerank.recipes.suites import read_suite
 
     suite = read_suite(name)
     printing.show(suite.model_dump(mode="json") if as_json else _report(name, suite))

@@ -18,7 +18,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Compute the numbers and hashes of runs again; exit code 4 where one differs."""
-    from rerank.verify import verify as differences
+    from rerank.pipeline.verify import verify as differences
 
     found = {str(folder): differences(folder, changes or ()) for folder in folders}
     if as_json:

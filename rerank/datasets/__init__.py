@@ -23,7 +23,7 @@ from rerank.datasets.reranking import read_reranking
 from rerank.datasets.trec import read_qrels, read_run
 from rerank.datasets.tsv import read_tsv
 from rerank.errors import InputError
-from rerank.suites import Entry
+from rerank.recipes.suites import Entry
 
 __all__ = [
     "Candidates",

@@ -24,7 +24,7 @@ from rerank.datasets.collection import (
 from rerank.datasets.hub import Repository, repository
 from rerank.datasets.lines import Place
 from rerank.errors import InputError
-from rerank.suites import Entry
+from rerank.recipes.suites import Entry
 
 NOTHING = "N/A"  # what stands in a list of ids that has none
 

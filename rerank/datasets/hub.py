@@ -25,7 +25,7 @@ from rerank.datasets.collection import (
 )
 from rerank.datasets.lines import Place
 from rerank.errors import InputError, extra
-from rerank.suites import Entry
+from rerank.recipes.suites import Entry
 
 BATCH = 1000  # rows converted at once; one by one takes several times as long
 COMMIT = 40  # hexadecimal digits

@@ -12,7 +12,7 @@ from rerank.datasets.collection import Dataset, Judged, complete, docs, judgment
 from rerank.datasets.hub import Repository, repository
 from rerank.datasets.lines import Place
 from rerank.errors import InputError
-from rerank.suites import Entry
+from rerank.recipes.suites import Entry
 
 Rows = Iterator[tuple[Place, dict[str, Any]]]
 

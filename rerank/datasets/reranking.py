@@ -22,7 +22,7 @@ from rerank.datasets.collection import (
 )
 from rerank.datasets.hub import repository
 from rerank.datasets.lines import Place
-from rerank.suites import Entry
+from rerank.recipes.suites import Entry
 
 LENGTH = 16  # hexadecimal digits of an id: two of a million texts meet once in 37 million times
 

@@ -13,7 +13,7 @@ from rerank.datasets.collection import Dataset, Records, complete, docs, judgmen
 from rerank.datasets.lines import Place, lines
 from rerank.datasets.parts import fetched
 from rerank.errors import InputError
-from rerank.suites import Entry
+from rerank.recipes.suites import Entry
 
 NAMES = {"corpus": "collection.tsv", "queries": "queries.tsv", "qrels": "qrels.tsv"}
 HEADER = {"id", "pid", "qid", "docid", "text", "query", "passage", "rel", "-", "query-id"}

@@ -11,7 +11,7 @@ from typing import Any
 from rerank import files
 from rerank.engines.journal import Journal, remembering
 from rerank.engines.opening import choose, key_of, open_engine, refuse_unserved
-from rerank.stages import ModelOptions
+from rerank.recipes.stages import ModelOptions
 from rerank.wants import Want
 
 

@@ -13,9 +13,9 @@ from rerank.engines.opening import ENGINES, choose, refuse_unserved
 from rerank.errors import UsageError
 from rerank.library.automatic import choose_method
 from rerank.methods import METHODS, Method
-from rerank.options import parted, sampled
 from rerank.prompts import Prompt
 from rerank.questions import Rate
+from rerank.recipes.options import parted, sampled
 from rerank.retrieve.sentences import parts_of
 from rerank.strategies import Strategy
 from rerank.strategies.parts import Parts

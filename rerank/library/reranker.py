@@ -29,7 +29,7 @@ from rerank.library.ranking import Cut, Given, Hit, Issue, Ranking, ranking_of, 
 from rerank.library.shortening import refuse_limit, shortened
 from rerank.library.tracing import watch
 from rerank.methods import Method
-from rerank.options import limits
+from rerank.recipes.options import limits
 from rerank.records import Doc, Query
 from rerank.scheduler import Budget, Job
 from rerank.strategies import options_of

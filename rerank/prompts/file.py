@@ -4,15 +4,12 @@ from typing import Any, Literal
 
 import pydantic
 
+from rerank.files import Strict
 from rerank.questions import Compare, Order, Pick, Question, Rate
 from rerank.readers import READERS, Reader
 from rerank.wants import Labels, Logits, Pair, Text
 
 QUESTIONS: dict[str, type[Question[Any]]] = {q.__name__: q for q in (Rate, Compare, Pick, Order)}
-
-
-class Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Turn(Strict):
@@ -39,7 +36,7 @@ class PromptFile(Strict):
     asks: Literal["Rate", "Compare", "Pick", "Order"]
     source: str
     reads: str
-    labels: Literal["numbers", "letters"] | list[str] = []
+    labels: Literal["numbers", "letters"] | list[str] = pydantic.Field(default_factory=list)
     before_label: str = ""
     after_label: str = ""
     instruction: str = ""

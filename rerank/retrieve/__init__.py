@@ -7,9 +7,9 @@ when it is made.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from rerank.recipes.stages import BM25Options, DenseOptions, LuceneOptions
 from rerank.records import Doc, Query, Run
 from rerank.retrieve.bm25 import BM25
-from rerank.stages import BM25Options, DenseOptions, LuceneOptions
 
 __all__ = ["BM25", "RETRIEVERS", "Ranks", "Retriever"]
 

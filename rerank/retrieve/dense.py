@@ -15,11 +15,11 @@ from typing import Any
 from rerank import files
 from rerank.engines.embedders import EMBEDDERS, Embeds
 from rerank.errors import InputError, UsageError, extra
+from rerank.recipes.stages import DenseOptions, MuveraOptions
 from rerank.records import Doc, Query, Run
 from rerank.retrieve.indexes import INDEXES, Flat, Vectors, recall
 from rerank.retrieve.muvera import of_docs, of_queries, width
 from rerank.retrieve.vectors import Store, encoded
-from rerank.stages import DenseOptions, MuveraOptions
 
 LOG = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from rerank.engines import Engine
 from rerank.engines.cached import cached
 from rerank.errors import EngineError
 from rerank.passages import clean
+from rerank.recipes.stages import ExpansionOptions
 from rerank.records import Query
-from rerank.stages import ExpansionOptions
 from rerank.wants import Message, Request, Text
 
 PASSAGE = (

@@ -15,9 +15,9 @@ from time import thread_time
 from typing import Any
 
 from rerank.errors import InputError, extra
+from rerank.recipes.stages import FeedbackOptions
 from rerank.records import Query, Run
 from rerank.retrieve.dense import Dense
-from rerank.stages import FeedbackOptions
 
 DECAYS = (0.9, 0.999)  # Adam's
 FAR = 300.0  # below the best score: how much less than that a number of 64 bits cannot tell

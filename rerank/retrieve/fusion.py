@@ -19,8 +19,8 @@ from itertools import product
 from statistics import fmean, pstdev
 
 from rerank.errors import UsageError
+from rerank.recipes.stages import FusionOptions
 from rerank.records import Run
-from rerank.stages import FusionOptions
 
 Scores = Mapping[str, float]
 STEPS = 10  # of which a fitted weight is so many

@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any, NamedTuple, Protocol
 
 from rerank.errors import UsageError, extra
-from rerank.stages import DenseOptions
+from rerank.recipes.stages import DenseOptions
 
 BLOCK = 64 * 2**20  # bytes of scores at once
 READ = 4096  # vectors read at once while an index is built

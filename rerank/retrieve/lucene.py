@@ -17,10 +17,10 @@ from typing import Any
 from rerank import files
 from rerank.engines.sparse import Sparse
 from rerank.errors import InputError, UsageError
+from rerank.recipes.stages import LuceneOptions
 from rerank.records import Doc, Query, Run
 from rerank.retrieve.java import find, java_class, kept_index
 from rerank.retrieve.prebuilt import place_of
-from rerank.stages import LuceneOptions
 
 INDEXER = (
     *("io.anserini.index.IndexCollection", "-generator", "DefaultLuceneDocumentGenerator"),

@@ -12,11 +12,11 @@ from typing import Any
 from rerank import files
 from rerank.engines.embedders import Embeds
 from rerank.errors import UsageError, extra
+from rerank.recipes.stages import DenseOptions
 from rerank.records import Query, Run
 from rerank.retrieve.indexes import READ, Found, Vectors
 from rerank.retrieve.java import find, java_class, kept_index
 from rerank.retrieve.prebuilt import place_of
-from rerank.stages import DenseOptions
 
 INDEXER = (
     *("io.anserini.index.IndexHnswDenseVectors", "-collection", "JsonDenseVectorCollection"),

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from rerank.errors import extra
-from rerank.stages import MuveraOptions
+from rerank.recipes.stages import MuveraOptions
 
 
 def width(options: MuveraOptions) -> int:

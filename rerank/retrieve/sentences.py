@@ -15,8 +15,8 @@ from functools import lru_cache, partial
 from math import inf, isfinite
 
 from rerank.errors import UsageError
+from rerank.recipes.stages import PartOptions, PassageOptions
 from rerank.records import Doc, Run
-from rerank.stages import PartOptions, PassageOptions
 from rerank.strategies.parts import Parts
 
 END = re.compile(

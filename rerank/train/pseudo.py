@@ -20,12 +20,13 @@ import pydantic
 from rerank import files
 from rerank.datasets import Candidates, load, write_candidates
 from rerank.errors import InputError, extra
-from rerank.recipes import Strict, changed
+from rerank.files import Strict
+from rerank.recipes import changed
+from rerank.recipes.stages import DenseOptions, FusionOptions
 from rerank.records import Doc, Query, Run
 from rerank.retrieve import BM25
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.fusion import fused
-from rerank.stages import DenseOptions, FusionOptions
 from rerank.train.clusters import diverse
 from rerank.train.cuts import Cut, Kind, cut, keywords, rarity
 from rerank.train.data import words

@@ -13,8 +13,9 @@ import pydantic
 
 from rerank import files
 from rerank.errors import InputError
+from rerank.files import Strict
 from rerank.prompts import read_prompt
-from rerank.recipes import Strict, changed
+from rerank.recipes import changed
 
 WRITTEN = ("language", "full-ranking", "first")
 """The objectives that have the model write the teacher's ranking."""

@@ -15,12 +15,12 @@ from rerank import Reranker
 from rerank.evaluate import evaluate
 from rerank.evaluate.compare import compare
 from rerank.methods import METHODS
-from rerank.rating import Rater
+from rerank.recipes.stages import FeedbackOptions, FusionOptions, RatingOptions
 from rerank.retrieve import BM25
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.feedback import Teacher
 from rerank.retrieve.fusion import fused
-from rerank.stages import FeedbackOptions, FusionOptions, RatingOptions
+from rerank.tasks.rating import Rater
 
 pytestmark = pytest.mark.slow
 MEASURE, POOL = "recall@100", 100

@@ -20,20 +20,20 @@ from bench.report import record
 from rerank.evaluate import evaluate
 from rerank.evaluate.compare import compare
 from rerank.methods import METHODS
-from rerank.rating import Rater
-from rerank.retrieve import BM25
-from rerank.retrieve.cur import Anchors, with_ridge
-from rerank.retrieve.dense import Dense
-from rerank.retrieve.fusion import fused
-from rerank.retrieve.muvera import of_docs, of_queries, width
-from rerank.searching import Beginning, matrix_of, phrases
-from rerank.stages import (
+from rerank.recipes.stages import (
     DenseOptions,
     FusionOptions,
     LuceneOptions,
     MuveraOptions,
     RatingOptions,
 )
+from rerank.retrieve import BM25
+from rerank.retrieve.cur import Anchors, with_ridge
+from rerank.retrieve.dense import Dense
+from rerank.retrieve.fusion import fused
+from rerank.retrieve.muvera import of_docs, of_queries, width
+from rerank.tasks.rating import Rater
+from rerank.tasks.searching import Beginning, matrix_of, phrases
 
 pytestmark = pytest.mark.slow
 

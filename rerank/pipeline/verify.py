@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rerank import evidence, files, runs
+from rerank import files, runs
 from rerank.datasets import read_run
 from rerank.errors import InputError, RerankError
+from rerank.pipeline import evidence
 from rerank.recipes import Recipe, changed, read_recipe
 from rerank.records import Run
 from rerank.tasks import Task, load_tasks, suite_of

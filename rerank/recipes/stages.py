@@ -7,12 +7,10 @@ from typing import Any, Literal
 
 import pydantic
 
+from rerank.files import Strict
+
 RETRIEVED = ("bm25", "lucene", "dense", "hybrid", "feedback", "cur")
 """First stages that search a corpus; any other name is a file."""
-
-
-class Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ModelOptions(Strict):

@@ -16,13 +16,13 @@ from typing import Any
 from rerank import files
 from rerank.datasets import Dataset
 from rerank.errors import EngineError, InputError, extra
-from rerank.rating import Rater
+from rerank.recipes.stages import CurOptions, FusionOptions
 from rerank.records import Doc, Query, Run
 from rerank.retrieve import RETRIEVERS, Retriever
 from rerank.retrieve.cur import with_ridge
 from rerank.retrieve.fusion import fused
 from rerank.retrieve.vectors import Store, encoded
-from rerank.stages import CurOptions, FusionOptions
+from rerank.tasks.rating import Rater
 
 LOG = logging.getLogger(__name__)
 AT_ONCE = 8  # anchor queries that are rated before their rows are written,

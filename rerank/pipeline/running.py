@@ -13,21 +13,22 @@ from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rerank import evidence, garbage, runs
-from rerank.account import TIMES, Account
+from rerank import garbage, runs
 from rerank.cost import Cost, asking, expect, strategy_of
 from rerank.engines import Engine
 from rerank.engines.journal import Journal, remembering
 from rerank.engines.opening import choose, key_of, open_engine, refuse_unserved
 from rerank.errors import InputError, installing
 from rerank.judges import LLMJudge, Oracle
+from rerank.pipeline import evidence
+from rerank.pipeline.account import TIMES, Account
 from rerank.prompts import Prompt
 from rerank.questions import Asking
 from rerank.recipes import Recipe
+from rerank.recipes.suites import Suite
 from rerank.records import Doc, Query, Run
 from rerank.scheduler import Budget, Job, Judge, drive
 from rerank.stopwatch import spent
-from rerank.suites import Suite
 from rerank.tasks import Task, load_tasks, measures_of, method_of, row_of, suite_of
 
 Progress = Callable[[str, int, int], None]

@@ -14,16 +14,16 @@ from rerank.engines.checkpoints import tokenizer
 from rerank.engines.tokens import Tokens
 from rerank.errors import InputError
 from rerank.evaluate.measures import at_level, parse
-from rerank.first import search
 from rerank.methods import Method
 from rerank.passages import Cut
 from rerank.recipes import Recipe
+from rerank.recipes.suites import Entry, Suite, read_suite
 from rerank.records import Doc, Qrels, Query
 from rerank.retrieve.bm25 import BM25
 from rerank.retrieve.extract import by_words, extracted
 from rerank.retrieve.neighbours import Neighbours
 from rerank.retrieve.sentences import parts_of
-from rerank.suites import Entry, Suite, read_suite
+from rerank.tasks.first import search
 
 
 @dataclass(frozen=True)

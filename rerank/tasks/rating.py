@@ -14,9 +14,9 @@ from rerank.judges import LLMJudge
 from rerank.methods import METHODS
 from rerank.prompts import read_prompt
 from rerank.questions import Asking, Rate, ask
+from rerank.recipes.stages import RatingOptions
 from rerank.records import Doc, Query, Run
 from rerank.scheduler import drive
-from rerank.stages import RatingOptions
 
 R = TypeVar("R")
 

@@ -14,16 +14,16 @@ from rerank import datasets
 from rerank.datasets import Dataset
 from rerank.errors import InputError, UsageError
 from rerank.evaluate import evaluate
-from rerank.rating import Rater
 from rerank.recipes import Recipe
+from rerank.recipes.stages import FusionOptions, PassageOptions
+from rerank.recipes.suites import Entry
 from rerank.records import Doc, Query, Run
 from rerank.retrieve import RETRIEVERS, Ranks, Retriever
 from rerank.retrieve.expansion import expanded
 from rerank.retrieve.fusion import fitted, fused
 from rerank.retrieve.sentences import Passages
-from rerank.searching import by_ratings
-from rerank.stages import FusionOptions, PassageOptions
-from rerank.suites import Entry
+from rerank.tasks.rating import Rater
+from rerank.tasks.searching import by_ratings
 
 LOG = logging.getLogger(__name__)
 

@@ -17,12 +17,12 @@ from typing import Any
 from rerank.cost import strategy_of
 from rerank.engines.opening import PARTS
 from rerank.evaluate import Scores, evaluate
-from rerank.ir_metadata import ir_metadata
+from rerank.pipeline.ir_metadata import ir_metadata
 from rerank.recipes import Recipe
+from rerank.recipes.suites import Suite
 from rerank.records import Doc, Qrels, Query, Run
 from rerank.runs import ranked_run
 from rerank.strategies import find_strategy, options_of
-from rerank.suites import Suite
 from rerank.tasks import Task
 
 

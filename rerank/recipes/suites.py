@@ -14,12 +14,9 @@ import pydantic
 
 from rerank import files
 from rerank.errors import InputError
+from rerank.files import Strict
 
 PINNED = re.compile(r"[^@]+@[0-9a-f]{40}(/.*)?")
-
-
-class Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Entry(Strict):
@@ -44,12 +41,12 @@ class Entry(Strict):
     excluded: str = ""
     exclude_query: bool = False
     judged_only: bool = False
-    files: dict[Literal["corpus", "queries", "qrels"], str] = {}
+    files: dict[Literal["corpus", "queries", "qrels"], str] = pydantic.Field(default_factory=dict)
     measures: tuple[str, ...] | None = pydantic.Field(None, min_length=1, strict=False)
     relevant: int = pydantic.Field(1, ge=1)
     documents: int | None = pydantic.Field(None, ge=1)
     queries: int | None = pydantic.Field(None, ge=1)
-    bm25: dict[str, float] = {}
+    bm25: dict[str, float] = pydantic.Field(default_factory=dict)
     bm25_source: str = ""
     licence: str = ""
     traps: tuple[str, ...] = pydantic.Field((), strict=False)
@@ -80,7 +77,7 @@ class Suite(Strict):
         ("ndcg@10", "recall@100"), min_length=1, strict=False
     )
     depth: int = pydantic.Field(100, ge=1)
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, Any] = pydantic.Field(default_factory=dict)
     datasets: tuple[Entry, ...] = pydantic.Field(min_length=1, strict=False)
 
     @pydantic.model_validator(mode="before")

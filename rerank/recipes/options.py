@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar
 import pydantic
 
 from rerank.errors import UsageError
-from rerank.stages import PartOptions, Strict
+from rerank.files import Strict
+from rerank.recipes.stages import PartOptions
 
 S = TypeVar("S", bound=Strict)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rerank.cost import Cost
 from rerank.errors import InputError
-from rerank.pipeline import Progress, check, expected, judging, rerank_task
+from rerank.pipeline.running import Progress, check, expected, judging, rerank_task
 from rerank.recipes import Recipe
 from rerank.records import Qrels
 from rerank.tasks import Task, load_tasks

@@ -14,9 +14,10 @@ import pydantic
 
 from rerank import files
 from rerank.errors import InputError, UsageError
+from rerank.files import Strict
 from rerank.methods import METHODS, Method
-from rerank.options import BudgetOptions, OracleOptions, Sampling
-from rerank.stages import (
+from rerank.recipes.options import BudgetOptions, OracleOptions, Sampling
+from rerank.recipes.stages import (
     RETRIEVED,
     BM25Options,
     CurOptions,
@@ -30,11 +31,6 @@ from rerank.stages import (
     PartOptions,
     PassageOptions,
 )
-
-
-class Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
-
 
 OWN = Method("", "", "the recipe's own", "-", "-")
 """The row of a recipe that names no method."""
@@ -73,12 +69,12 @@ class Recipe(Strict):
     strategy: str | None = None
     prompt: str | None = None
     instruction: str | None = pydantic.Field(None, min_length=1)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = pydantic.Field(default_factory=dict)
     judge: Literal["model", "oracle"] = "model"
     oracle: OracleOptions = OracleOptions()
     model: str | None = None
     engine: Literal["auto", "vllm", "http", "transformers", "scorer"] = "auto"
-    engine_options: dict[str, Any] = {}
+    engine_options: dict[str, Any] = pydantic.Field(default_factory=dict)
     base_url: str | None = None
     sampling: Sampling = Sampling()
     measures: tuple[str, ...] | None = pydantic.Field(None, min_length=1, strict=False)
