@@ -26,8 +26,8 @@ def examine() -> dict[str, Any]:
 
 def labels(model: str) -> dict[str, str]:
     """For each shipped prompt that reads labels: `ok`, or why this tokenizer cannot serve it."""
-    from rerank.engines.checkpoints import tokenizer
-    from rerank.engines.tokens import Tokens
+    from rerank.engines.models.checkpoints import tokenizer
+    from rerank.engines.tokenisation.tokens import Tokens
 
     loaded = tokenizer(model)
     tokens = Tokens(loaded)

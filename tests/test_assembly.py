@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vocabularies import ADDED, TEXTS, TOKENIZERS
 
-from rerank.engines.assembly import LENGTH, Assembly
+from rerank.engines.tokenisation.assembly import LENGTH, Assembly
 
 
 def encoder(name):

@@ -11,9 +11,9 @@ import pytest
 
 from rerank import Reranker
 from rerank.datasets import load
-from rerank.engines.checkpoints import Files
 from rerank.engines.folders import PACKAGED
-from rerank.engines.matching import Matcher
+from rerank.engines.models.checkpoints import Files
+from rerank.engines.models.matching import Matcher
 from rerank.train.wiring import matching_head
 
 package, folder = PACKAGED["boxed"]

@@ -7,7 +7,7 @@ import pytest
 from shared import collection
 
 from rerank import datasets
-from rerank.engines.checkpoints import Files
+from rerank.engines.models.checkpoints import Files
 from rerank.errors import InputError, MissingExtra, UsageError
 from rerank.recipes.stages import DenseOptions, MuveraOptions
 from rerank.records import Doc, Query

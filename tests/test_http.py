@@ -13,10 +13,11 @@ from math import fsum
 import pytest
 import tenacity
 
-from rerank.engines import NOBODY, LabelError, connection
+from rerank.engines import NOBODY, LabelError
 from rerank.engines.http import HTTP
 from rerank.engines.journal import Journal
-from rerank.engines.tokens import Tokens
+from rerank.engines.remote import connection
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import EngineError, UsageError
 from rerank.records import Usage
 from rerank.wants import Labels, Likelihood, Message, Pair, Reply, Request, Text

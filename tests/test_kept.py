@@ -2,7 +2,7 @@
 
 from threading import Event, current_thread, main_thread
 
-from rerank.engines.kept import AHEAD, MEANWHILE, Kept
+from rerank.engines.tokenisation.kept import AHEAD, MEANWHILE, Kept
 
 
 def counting(most=100):

@@ -5,7 +5,7 @@ import json
 import pytest
 from test_scorer import WORDS, bert, scores, wordpiece
 
-from rerank.engines.embedders import Embedder
+from rerank.engines.models.embedders import Embedder
 from rerank.engines.scorer import Scorer
 from rerank.errors import EngineError, UsageError
 from rerank.recipes.stages import DenseOptions

@@ -7,8 +7,8 @@ import pytest
 from test_scorer import WORDS, bert, scores, wordpiece
 from test_train import recipe
 
-from rerank.engines.checkpoints import Files
-from rerank.engines.matching import Matcher
+from rerank.engines.models.checkpoints import Files
+from rerank.engines.models.matching import Matcher
 from rerank.engines.scorer import Scorer
 from rerank.train import train
 from rerank.train.data import examples

@@ -130,7 +130,7 @@ def test_a_real_reranker_reads_the_end_of_a_long_document_by_its_best_part(long,
 
 @pytest.mark.slow
 def test_an_extract_may_be_as_long_as_so_many_tokens_of_the_model(long, tmp_path):
-    from rerank.engines.checkpoints import tokenizer
+    from rerank.engines.models.checkpoints import tokenizer
 
     made = recipe(long, extract={"tokens": 40})
     [task] = load_tasks(made, suite_of(made))

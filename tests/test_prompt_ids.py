@@ -10,7 +10,7 @@ from tiny import CHAT_TEMPLATE
 from vocabularies import TOKENIZERS
 
 from rerank import datasets, files
-from rerank.engines.tokens import Tokens
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.prompts import question_over, read_prompt
 from rerank.questions import Rate
 from rerank.records import Doc, Query

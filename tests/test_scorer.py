@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rerank.engines import encoders
+from rerank.engines.models import encoders
 from rerank.engines.scorer import Scorer
 from rerank.errors import EngineError, MissingExtra, UsageError
 from rerank.wants import Message, Pair, Request, Text

@@ -6,7 +6,7 @@ import tiny
 from vocabularies import TEXTS, TOKENIZERS
 
 from rerank.engines import LabelError
-from rerank.engines.tokens import Tokens
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import EngineError
 from rerank.wants import Labels, Message, Request, Text
 

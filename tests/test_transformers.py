@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import tiny
 
-from rerank.engines import LabelError, checkpoints
+from rerank.engines import LabelError
+from rerank.engines.models import checkpoints
 from rerank.engines.transformers import Transformers
 from rerank.errors import EngineError, MissingExtra, UsageError
 from rerank.wants import Labels, Likelihood, Logits, Message, Pair, Request, Text

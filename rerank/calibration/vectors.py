@@ -13,6 +13,6 @@ def query_vectors(encoder: str, queries: Sequence[str]) -> Any:
 
 @lru_cache(maxsize=2)
 def _embedder(name: str) -> Any:
-    from rerank.engines.embedders import Embedder
+    from rerank.engines.models.embedders import Embedder
 
     return Embedder(name)

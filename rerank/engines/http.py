@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from rerank.engines import NOBODY
-from rerank.engines.connection import Server
-from rerank.engines.fleet import Fleet
-from rerank.engines.openai import Failed, Wire
-from rerank.engines.served import Served
+from rerank.engines.remote.connection import Server
+from rerank.engines.remote.fleet import Fleet
+from rerank.engines.remote.openai import Failed, Wire
+from rerank.engines.remote.served import Served
 from rerank.errors import EngineError, UsageError
 from rerank.wants import Labels, Likelihood, Reply, Request, Text, Want
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import fsum, isfinite, nan
 from typing import Any, TypeAlias
 
-from rerank.engines.tokens import Tokens
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.records import Usage
 from rerank.wants import Reply
 

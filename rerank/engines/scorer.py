@@ -8,12 +8,12 @@ import json
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from rerank.engines.checkpoints import Files
-from rerank.engines.encoders import CrossEncoder, Encoder, LateEncoder, PairModel, Text
-from rerank.engines.late import ColBERT, late_form
 from rerank.engines.lots import Lots
-from rerank.engines.matching import HEAD, Matcher
-from rerank.engines.tokens import Tokens
+from rerank.engines.models.checkpoints import Files
+from rerank.engines.models.encoders import CrossEncoder, Encoder, LateEncoder, PairModel, Text
+from rerank.engines.models.late import ColBERT, late_form
+from rerank.engines.models.matching import HEAD, Matcher
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import EngineError, UsageError
 from rerank.passages import Cut
 from rerank.records import Usage

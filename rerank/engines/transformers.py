@@ -9,9 +9,9 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rerank.engines.decoders import LanguageModel, Prompt, language_model
 from rerank.engines.lots import Lots
-from rerank.engines.spelling import Spelling
+from rerank.engines.models.decoders import LanguageModel, Prompt, language_model
+from rerank.engines.tokenisation.spelling import Spelling
 from rerank.errors import EngineError
 from rerank.records import Usage
 from rerank.wants import Labels, Likelihood, Logits, Reply, Request, Text, Want

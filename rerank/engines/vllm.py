@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from rerank.engines import NOBODY, beside_numba, folders
 from rerank.engines.outputs import Reader, decoded, replied, scored, summed, written
 from rerank.engines.prints import stdout_on_stderr
-from rerank.engines.tokens import Tokens
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import EngineError, UsageError, extra
 from rerank.wants import Labels, Likelihood, Reply, Request, Text, Want
 

@@ -66,8 +66,8 @@ def _silent(name: str) -> dict[str, Any]:
 
 
 def _fitting(model: str, trained: str | None) -> Choice:
-    from rerank.engines.checkpoints import Files
-    from rerank.engines.tokens import Tokens
+    from rerank.engines.models.checkpoints import Files
+    from rerank.engines.tokenisation.tokens import Tokens
 
     files = Files(model)
     if "ForSequenceClassification" in files.architecture and trained != "rankllama":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank import files
-from rerank.engines.embedders import EMBEDDERS, Embeds
+from rerank.engines.models.embedders import EMBEDDERS, Embeds
 from rerank.errors import InputError, UsageError, extra
 from rerank.recipes.stages import DenseOptions, MuveraOptions
 from rerank.records import Doc, Query, Run

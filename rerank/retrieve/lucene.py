@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank import files
-from rerank.engines.sparse import Sparse
+from rerank.engines.models.sparse import Sparse
 from rerank.errors import InputError, UsageError
 from rerank.recipes.stages import LuceneOptions
 from rerank.records import Doc, Query, Run

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank import files
-from rerank.engines.embedders import Embeds
+from rerank.engines.models.embedders import Embeds
 from rerank.errors import UsageError, extra
 from rerank.recipes.stages import DenseOptions
 from rerank.records import Query, Run

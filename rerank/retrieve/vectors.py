@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rerank.engines.embedders import Embeds
+from rerank.engines.models.embedders import Embeds
 from rerank.errors import UsageError, extra
 
 AT_ONCE = 256

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rerank import datasets
-from rerank.engines.checkpoints import tokenizer
-from rerank.engines.tokens import Tokens
+from rerank.engines.models.checkpoints import tokenizer
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import InputError
 from rerank.evaluate.measures import at_level, parse
 from rerank.methods import Method

@@ -5,7 +5,7 @@ training begins at the model as it is. What is saved is the sum, a model like an
 module that knows peft.
 """
 
-from rerank.engines.checkpoints import Loaded
+from rerank.engines.models.checkpoints import Loaded
 from rerank.errors import extra
 from rerank.train.recipes import LoraOptions
 from rerank.train.weights import HEADS

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import permutations
 
-from rerank.engines.spelling import Spelt
+from rerank.engines.tokenisation.spelling import Spelt
 from rerank.train.data import Example
 from rerank.train.students import AskedStudent, Output
 

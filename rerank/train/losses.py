@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from rerank.engines.checkpoints import Loaded
+from rerank.engines.models.checkpoints import Loaded
 from rerank.train import objectives, writing
 from rerank.train.data import Example
 from rerank.train.recipes import TrainRecipe

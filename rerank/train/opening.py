@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rerank.engines.checkpoints import Files
+from rerank.engines.models.checkpoints import Files
 from rerank.prompts import read_prompt
 from rerank.questions import Compare, Rate
 from rerank.train import adapters

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rerank.engines.decoders import Prompt as Read
+from rerank.engines.models.decoders import Prompt as Read
 from rerank.questions import Pick
 from rerank.records import Status
 from rerank.train.data import Example

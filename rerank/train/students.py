@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rerank.datasets import read_candidates
-from rerank.engines.checkpoints import Files
-from rerank.engines.decoders import LanguageModel, language_model
-from rerank.engines.decoders import Prompt as Read
-from rerank.engines.encoders import CrossEncoder, Text
-from rerank.engines.matching import HEAD, Matcher
-from rerank.engines.spelling import Spelling, Spelt
-from rerank.engines.tokens import Tokens
+from rerank.engines.models.checkpoints import Files
+from rerank.engines.models.decoders import LanguageModel, language_model
+from rerank.engines.models.decoders import Prompt as Read
+from rerank.engines.models.encoders import CrossEncoder, Text
+from rerank.engines.models.matching import HEAD, Matcher
+from rerank.engines.tokenisation.spelling import Spelling, Spelt
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import InputError, UsageError
 from rerank.prompts import Prompt, question_over
 from rerank.questions import Order

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rerank.engines.checkpoints import save_decoder, tokenizer
-from rerank.engines.embedders import Embedder
+from rerank.engines.models.checkpoints import save_decoder, tokenizer
+from rerank.engines.models.embedders import Embedder
 from rerank.errors import UsageError, extra
 from rerank.train import circuits
 

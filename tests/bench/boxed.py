@@ -12,9 +12,9 @@ import numpy as np
 from shared import collection
 
 from rerank import datasets, files
-from rerank.engines.checkpoints import Files
-from rerank.engines.encoders import CrossEncoder, Encoder
-from rerank.engines.matching import Matcher
+from rerank.engines.models.checkpoints import Files
+from rerank.engines.models.encoders import CrossEncoder, Encoder
+from rerank.engines.models.matching import Matcher
 from rerank.evaluate import evaluate
 from rerank.retrieve import BM25
 from rerank.train.wiring import matching_head

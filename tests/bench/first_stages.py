@@ -37,7 +37,7 @@ def tokens(name):
 
 
 def _encoded(name):
-    from rerank.engines.embedders import Embedder
+    from rerank.engines.models.embedders import Embedder
 
     encoder = Embedder("all-MiniLM-L6-v2", max_length=80)
     dataset, queries = loaded(name)

@@ -6,7 +6,7 @@ import sys
 import torch
 from pylate import models
 
-from rerank.engines.checkpoints import Files
+from rerank.engines.models.checkpoints import Files
 
 folder, texts = sys.argv[1], json.loads(sys.stdin.read())
 torch.manual_seed(0)

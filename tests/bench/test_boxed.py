@@ -5,7 +5,7 @@ from statistics import fmean
 import pytest
 from bench import boxed, report
 
-from rerank.engines.checkpoints import Files
+from rerank.engines.models.checkpoints import Files
 
 pytestmark = pytest.mark.timeout(4 * 3600)
 

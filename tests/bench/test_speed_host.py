@@ -13,7 +13,7 @@ from bench.lists import candidates
 from bench.report import record
 
 from rerank import garbage, passages
-from rerank.engines.tokens import Tokens
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.prompts import read_prompt
 from rerank.questions import Compare, Order, Pick, Rate
 from rerank.records import Answer, Doc, Query

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import tenacity
 
-from rerank.engines import openai
-from rerank.engines.openai import Body, Failed
+from rerank.engines.remote import openai
+from rerank.engines.remote.openai import Body, Failed
 from rerank.errors import UsageError
 
 BACK_OFF = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 1)

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from rerank.engines import LabelError
-from rerank.engines.assembly import Apart, Assembly
+from rerank.engines.tokenisation.assembly import Apart, Assembly
 from rerank.errors import EngineError
 from rerank.stopwatch import stage
 from rerank.wants import Labels, Likelihood, Logits, Message, Request

@@ -5,7 +5,7 @@ What is unknown there is an error: a wrong pooling scores, but badly. No model i
 
 from typing import Any, NamedTuple
 
-from rerank.engines.checkpoints import Files
+from rerank.engines.models.checkpoints import Files
 from rerank.errors import EngineError
 
 POOLINGS = ("cls", "mean", "lasttoken")

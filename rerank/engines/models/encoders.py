@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from rerank.engines.checkpoints import UNBOUNDED, Files, Loaded, numbers, widened
-from rerank.engines.pooling import VectorForm, pooled, vector_form
+from rerank.engines.models.checkpoints import UNBOUNDED, Files, Loaded, numbers, widened
+from rerank.engines.models.pooling import VectorForm, pooled, vector_form
 from rerank.errors import EngineError, UsageError
 
 KEPT = 40_000_000

@@ -19,8 +19,8 @@ once for all its pairs; what is remembered is rounded to 16 bits, in every score
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rerank.engines.checkpoints import Files, numbers
-from rerank.engines.encoders import Encoder, Text
+from rerank.engines.models.checkpoints import Files, numbers
+from rerank.engines.models.encoders import Encoder, Text
 from rerank.errors import EngineError
 
 HEAD = "match"

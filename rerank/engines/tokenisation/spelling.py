@@ -9,8 +9,8 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from rerank.engines.decoders import Prompt
-from rerank.engines.tokens import Tokens
+from rerank.engines.models.decoders import Prompt
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import EngineError
 from rerank.wants import Labels, Likelihood, Logits, Message, Request
 

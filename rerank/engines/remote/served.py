@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Protocol, cast
 
-from rerank.engines import openai
-from rerank.engines.openai import Body, Failed, Wire
-from rerank.engines.tokens import Tokens
+from rerank.engines.remote import openai
+from rerank.engines.remote.openai import Body, Failed, Wire
+from rerank.engines.tokenisation.tokens import Tokens
 from rerank.errors import EngineError
 from rerank.wants import Labels, Likelihood, Pair, Reply, Request, Text
 

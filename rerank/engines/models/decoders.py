@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from rerank.engines.checkpoints import Files, Loaded, numbers, widened
+from rerank.engines.models.checkpoints import Files, Loaded, numbers, widened
 from rerank.errors import EngineError
 
 PAYS = 0.2  # the share of a prompt that is read for all at once, or not at all

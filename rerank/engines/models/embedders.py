@@ -36,9 +36,9 @@ class Embedder:
         batch_tokens: int | None = None,
         revision: str | None = None,
     ) -> None:
-        from rerank.engines.checkpoints import Files
-        from rerank.engines.encoders import Encoder
-        from rerank.engines.late import ColBERT, late_form
+        from rerank.engines.models.checkpoints import Files
+        from rerank.engines.models.encoders import Encoder
+        from rerank.engines.models.late import ColBERT, late_form
         from rerank.engines.scorer import BATCH_TOKENS
 
         folders.refuse_missing(model)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from string import punctuation
 from typing import Any, NamedTuple
 
-from rerank.engines.checkpoints import Files, numbers
-from rerank.engines.encoders import LateEncoder, Text
-from rerank.engines.pooling import VectorForm
+from rerank.engines.models.checkpoints import Files, numbers
+from rerank.engines.models.encoders import LateEncoder, Text
+from rerank.engines.models.pooling import VectorForm
 from rerank.errors import EngineError, UsageError
 
 STATED = "config_sentence_transformers.json"

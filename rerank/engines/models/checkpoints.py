@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank.engines import folders
-from rerank.engines.packing import packed, unpacked
+from rerank.engines.models.packing import packed, unpacked
 from rerank.errors import EngineError, UsageError, extra
 
 WEIGHTS, PACKED = "model.safetensors", "packed"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from json import dumps
 
 from rerank.engines import folders
-from rerank.engines.checkpoints import Files, Loaded
+from rerank.engines.models.checkpoints import Files, Loaded
 from rerank.errors import EngineError
 
 RANGE, STEPS = 5, 256  # a weight of 5 is the number 256

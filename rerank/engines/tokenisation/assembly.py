@@ -12,7 +12,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, NewType, TypeAlias
 
-from rerank.engines.kept import Ids, Kept
+from rerank.engines.tokenisation.kept import Ids, Kept
 
 Spell: TypeAlias = Callable[[list[str]], Iterable[Ids]]
 Apart = NewType("Apart", list[str])

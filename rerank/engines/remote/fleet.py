@@ -9,8 +9,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rerank.engines.openai import Failed
-from rerank.engines.served import Served
+from rerank.engines.remote.openai import Failed
+from rerank.engines.remote.served import Served
 from rerank.wants import Reply, Request
 
 LOG = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Checkpoints that this process runs itself: language models, encoders and what scores pairs."""

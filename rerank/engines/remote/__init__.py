@@ -1,0 +1,1 @@
+"""OpenAI-compatible servers: their wire format, their connections, what one can be trusted with."""

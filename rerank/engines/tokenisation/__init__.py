@@ -1,0 +1,1 @@
+"""How a request is spelled in a model's tokens, and how what was spelled before is used again."""
