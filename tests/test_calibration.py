@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rerank import InputError, Reranker, UsageError
 from rerank.calibration import FITS, Calibration, Judged, fit, judged, kept, read_calibration
 from rerank.calibration.mappings import sigmoid
-from rerank.calibration.reliability import reliability
+from rerank.calibration.reliability import reliability, without_scores
 from rerank.records import Query
 from rerank.wants import Reply
 
@@ -113,6 +113,8 @@ def test_reliability_is_exact_for_a_case_by_hand():
     found = reliability(2, [(0.2, False)] * 5 + [(0.8, True)] * 4 + [(0.8, False)])
     assert found.brier == pytest.approx((5 * 0.04 + 4 * 0.04 + 0.64) / 10)
     assert found.log_loss == pytest.approx(-(9 * math.log(0.8) + math.log(0.2)) / 10)
+    assert without_scores(found) == pytest.approx(-(0.4 * math.log(0.4) + 0.6 * math.log(0.6)))
+    assert without_scores(reliability(1, [(0.9, True)])) == 0
     whole = reliability(1, [(0.25, i < 25) for i in range(100)])
     assert {one.probability for one in whole.curve} == {0.25} and len(whole.curve) == 10
 
@@ -257,7 +259,8 @@ def test_the_command_fits_a_real_model_and_its_file_cuts_where_relevance_ends(tm
     out = tmp_path / "demo.json"
     with pytest.raises(SystemExit):
         cli.app(["calibrate", "demo", "-o", str(out), "--json"])
-    found = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
     assert found["model"] == "boxed" and found["score_kind"] == "logit"
     assert found["reliability"]["error"] < 0.1
     with Reranker("boxed", calibration=out) as opened:
@@ -266,3 +269,9 @@ def test_the_command_fits_a_real_model_and_its_file_cuts_where_relevance_ends(tm
             ["Store bread in a paper bag so that it does not go stale.", "A chain needs oil."],
         )
     assert hits[0].probability > hits[1].probability
+    assert "hardly tell" in printed.err  # only near misses were judged
+    first = ["--first", "runs/demo/bm25/run.trec.gz", "--depth", "20"]
+    with pytest.raises(SystemExit):
+        cli.app(["calibrate", "demo", "-o", str(out), *first])
+    printed = capsys.readouterr()
+    assert "without the scores" in printed.out and "hardly tell" not in printed.err

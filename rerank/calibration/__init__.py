@@ -8,7 +8,7 @@ documents that were rated one by one; an order alone has nothing to map.
 from rerank.calibration.file import Calibration, calibration_for, read_calibration
 from rerank.calibration.fitting import FITS, Judged, fit, judged
 from rerank.calibration.keep import Keep, kept, refuse_keep
-from rerank.calibration.reliability import Bin, Reliability
+from rerank.calibration.reliability import Bin, Reliability, without_scores
 
 __all__ = [
     "FITS",
@@ -23,4 +23,5 @@ __all__ = [
     "kept",
     "read_calibration",
     "refuse_keep",
+    "without_scores",
 ]

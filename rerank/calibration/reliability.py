@@ -55,3 +55,9 @@ def reliability(queries: int, found: Sequence[tuple[float, bool]]) -> Reliabilit
         brier=sum((p - hit) ** 2 for p, hit in ordered) / total,
         curve=curve,
     )
+
+
+def without_scores(found: Reliability) -> float:
+    """The log loss of giving every document the share of those that are relevant."""
+    share = sum(b.count * b.relevant for b in found.curve) / found.documents
+    return -sum(part * log(part) for part in (share, 1 - share) if part > 0)

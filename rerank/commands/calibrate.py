@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rerank.library.reranker import Reranker
     from rerank.records import Run
 
+HARDLY = 0.95
+"""Of the log loss without scores: a mapping with more says hardly anything."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -37,7 +40,7 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Fit probabilities of relevance to a model's scores, and say how true they are."""
-    from rerank.calibration import Calibration, fit, judged, refuse_keep
+    from rerank.calibration import Calibration, fit, judged, refuse_keep, without_scores
     from rerank.datasets import load, read_run
     from rerank.library.reranker import Reranker
 
@@ -62,6 +65,9 @@ def calibrate(
         )
     made.save(out)
     printing.say(f"wrote {out}")
+    if measured.log_loss > HARDLY * without_scores(measured):
+        more = "; --first RUN scores all that a search shows, not only what was judged"
+        printing.say(f"these scores hardly tell what is relevant here{'' if first else more}")
     printing.show(made.model_dump(mode="json") if as_json else _report(made))
 
 
@@ -91,11 +97,14 @@ def _scored(reranker: "Reranker", collection: "Dataset", wanted: dict[str, list[
 
 def _report(made: "Calibration") -> str:
     """How true the probabilities are, as a table for a person."""
+    from rerank.calibration import without_scores
+
     found = made.reliability
     rows = [("probability", "relevant", "documents")]
     rows += [(f"{b.probability:.3f}", f"{b.relevant:.3f}", f"{b.count:,}") for b in found.curve]
     return (
         f"{made.mapping.kind} for {made.method} of {made.model}, on {found.queries} queries"
-        f" not fitted on: calibration error {found.error:.3f}, log loss {found.log_loss:.3f},"
-        f" Brier score {found.brier:.3f}\n\n{markdown(rows)}"
+        f" not fitted on: calibration error {found.error:.3f}, log loss {found.log_loss:.3f}"
+        f" ({without_scores(found):.3f} without the scores), Brier score {found.brier:.3f}"
+        f"\n\n{markdown(rows)}"
     )
