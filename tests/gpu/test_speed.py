@@ -75,7 +75,7 @@ def served(request, tmp_path_factory, memory):
 
 def test_many_queries(served):
     name, both = served
-    rows = []
+    rows, stages = [], []
     for method, queries, both_ways in PLAN[name]:
         queries = max(1, round(queries * SCALE))
         turn = both.in_turn(method, shapes.lists(queries, DEPTH), WRITES.get(method))
@@ -91,9 +91,20 @@ def test_many_queries(served):
         row |= {"vLLM's part of this thread": turn.inside / turn.wall}
         row |= {"all threads/wall": turn.threads / turn.wall}
         rows.append(row)
-        print("MEASURED", name, row, file=sys.stderr, flush=True)
+        stages.append({"method": method, "queries": queries} | by_stage(turn))
+        print("MEASURED", name, row, stages[-1], file=sys.stderr, flush=True)
     started = f" The model was started in {both.loading:.0f} s, beside the others."
     record(f"Many queries: {name}", rows, THROUGHPUT + started)
+    record(f"Many queries, what a request takes: {name}", stages, STAGES)
+
+
+def by_stage(turn):
+    """Microseconds of the wall that each stage of this thread took for a request, in the mean."""
+    ours, theirs = turn.stages, turn.theirs
+    shown = {stage: ours[stage] for stage in ("prompt", "tokenise", "read")}
+    shown |= {"hand over": ours["submit"] + ours["wait"] - theirs, "vLLM": theirs}
+    shown["the rest"] = turn.wall - sum(turn.stages.values())
+    return {f"{stage}, us": 1e6 * seconds / len(turn.asked) for stage, seconds in shown.items()}
 
 
 def test_one_query_alone(served):
@@ -119,6 +130,10 @@ def test_one_query_alone(served):
 HOST = (
     "Host: CPU time of the thread that words, schedules and reads, without what it spends inside"
     " vLLM's add_request and step, which is beside it; vLLM computes in another process."
+)
+STAGES = (
+    "By the wall, of the thread that words, schedules and reads: where it waits for other threads"
+    " that counts. vLLM: its add_request and its step; the rest: the strategies and the scheduler."
 )
 LATENCY = (
     "The median of 3 queries, one after the other (one where it takes a second or more); the floor:"

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from bench.lists import reranked
 from gpu.floors import Read
 
+from rerank import stopwatch
 from rerank.engines.vllm import VLLM
 from rerank.garbage import left_alone
 
@@ -16,7 +17,8 @@ from rerank.garbage import left_alone
 @dataclass(frozen=True)
 class Turn:
     """Seconds by the wall, of this thread and of this process; what was computed, and in how many
-    rounds a query. Of this thread's, `inside` were vLLM's own: its add_request and its step."""
+    rounds a query. Of this thread's, `inside` were vLLM's own: its add_request and its step.
+    `stages` are a run's, by the wall, and `theirs` what of them vLLM's own two were."""
 
     wall: float
     host: float
@@ -25,6 +27,8 @@ class Turn:
     rounds: float = 0.0
     inside: float = 0.0
     asked: list[tuple[Any, Any]] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+    theirs: float = 0.0
 
 
 class Both:
@@ -62,12 +66,18 @@ class Both:
             patch.object(self.engine, "step", stepping),
             left_alone(),
         ):
-            begun = _now()
+            before, begun = stopwatch.spent(), _now()
             jobs = reranked(self.ours, method, lists, max_tokens)
             spent = _since(begun)
+        stages = {name: now - before[name] for name, now in stopwatch.spent().items()}
         assert len(jobs) == len(lists) and not any(job.error for job in jobs)
         rounds = sum(job.rounds for job in jobs) / len(jobs)
-        return Turn(*spent, list(map(_read, outputs)), rounds, add.spent + step.spent, asked)
+        reads, inside, theirs = (
+            list(map(_read, outputs)),
+            add.spent + step.spent,
+            add.wall + step.wall,
+        )
+        return Turn(*spent, reads, rounds, inside, asked, stages, theirs)
 
     def at_once(self, turn: Turn) -> Turn:
         """vLLM's own loop over the requests of a turn, in the order in which we asked."""
@@ -85,14 +95,15 @@ class Both:
 
 
 class _Timed:
-    """A function, and the CPU time of the threads that called it so far."""
+    """A function, and the CPU time and the wall of the threads that called it so far."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
-        self._call, self.spent = call, 0.0
+        self._call, self.spent, self.wall = call, 0.0, 0.0
 
     def __call__(self, *given: Any) -> Any:
-        begun = thread_time()
+        begun, then = thread_time(), perf_counter()
         found = self._call(*given)
+        self.wall += perf_counter() - then
         self.spent += thread_time() - begun
         return found
 
