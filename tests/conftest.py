@@ -5,3 +5,7 @@ import os
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from scripted import at_once, serve
+
+__all__ = ["at_once", "serve"]
