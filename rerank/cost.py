@@ -19,6 +19,7 @@ from typing import Any
 
 import pydantic
 
+from rerank.checking import said
 from rerank.errors import UsageError
 from rerank.judges import Oracle
 from rerank.methods import Method
@@ -282,5 +283,5 @@ def _mistake(strategy: Strategy, name: str, value: Any) -> str:
     try:
         pydantic.TypeAdapter(kind).validate_python(value, strict=True)
     except pydantic.ValidationError as wrong:
-        return wrong.errors()[0]["msg"].replace("Input", "it", 1)
+        return said(wrong.errors())
     return "it should be 1 or more" if isinstance(value, int) and value < 1 else ""

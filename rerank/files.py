@@ -2,13 +2,13 @@
 
 import os
 import tomllib
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
 
+from rerank.checking import first_mistake
 from rerank.errors import InputError
 
 M = TypeVar("M", bound=pydantic.BaseModel)
@@ -80,24 +80,5 @@ def checked(model: type[M], raw: dict[str, Any], path: Path) -> M:
     try:
         return model.model_validate(raw)
     except pydantic.ValidationError as wrong:
-        raise InputError.at(path, None, _first_mistake(model, wrong)) from None
-
-
-def _first_mistake(model: type[pydantic.BaseModel], wrong: pydantic.ValidationError) -> str:
-    mistake = wrong.errors()[0]
-    key = ".".join(map(str, mistake["loc"])) or "file"
-    unknown = mistake["type"] == "extra_forbidden"
-    text = _unknown(model, mistake["loc"]) if unknown else mistake["msg"]
-    more = f" (and {len(wrong.errors()) - 1} more)" if len(wrong.errors()) > 1 else ""
-    return f"key {key!r}: {text[0].lower()}{text[1:]}{more}"
-
-
-def _unknown(model: type[pydantic.BaseModel], place: tuple[int | str, ...]) -> str:
-    """That a key is unknown, and which one it is like among those of its table."""
-    for table in place[:-1]:
-        inner = model.model_fields[str(table)].annotation if isinstance(table, str) else None
-        if not (isinstance(inner, type) and issubclass(inner, pydantic.BaseModel)):
-            return "is not a known key"
-        model = inner
-    like = get_close_matches(str(place[-1]), model.model_fields, 1)
-    return f"is not a known key; did you mean {like[0]!r}?" if like else "is not a known key"
+        key, what = first_mistake(model, wrong)
+        raise InputError.at(path, None, f"key {key!r}: {what}" if key else what) from None

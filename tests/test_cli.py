@@ -290,8 +290,8 @@ def test_the_demo_gets_better_with_minilm(rerank, here):
         (f'{SCORER}strategy = "prp-sliding"', 2, "mine.toml: the strategy asks Compare, prompt"),
         (SCORER.replace("scorer", "first-stage") + 'strategy = "pointwise"', 4, "key 'prompt' is"),
         (f"{ORACLE}options.kk = 5", 2, "strategy setwise-heapsort has no option 'kk'; it takes: k"),
-        (f'{ORACLE}options.k = "5"', 2, "option k is '5'; it should be a valid integer"),
-        (f"{ORACLE}options.k = true", 2, "option k is True; it should be a valid integer"),
+        (f'{ORACLE}options.k = "5"', 2, "option k is '5'; it should be a whole number"),
+        (f"{ORACLE}options.k = true", 2, "option k is True; it should be a whole number"),
         (f"{ORACLE}options.k = 0", 2, "option k is 0; it should be 1 or more"),
         (ORACLE.replace("setwise-heapsort", "prp-sliding") + 'options.debias = "means"', 2,
          "option debias is 'means'; it should be 'agree', 'mean' or 'sum'"),
@@ -406,7 +406,7 @@ def test_a_mistake_in_a_run_is_named_by_file_and_line(fails, small, text, says):
 @pytest.mark.parametrize(
     ("old", "new", "code", "says"),
     [
-        ("asks", "aks", 4, "mine-prompt.toml: key 'asks': field required"),
+        ("asks", "aks", 4, "mine-prompt.toml: key 'asks': is missing"),
         ('"Rate"', '"Rank"', 4, "mine-prompt.toml: key 'asks'"),
         ('"label-odds"', '"label-order"', 4, "mine-prompt.toml: reader 'label-order' answers"),
         ('"label-odds"', '"nope"', 4, "mine-prompt.toml: no reader 'nope'; there are: "),

@@ -390,12 +390,12 @@ ALL = ", ".join(SHIPPED)
         ),
         (
             ORDER + "user = 'a'\nwords = 0\n",
-            "key 'words': input should be greater than or equal to 1",
+            "key 'words': it should be 1 or more",
         ),
-        ("source = 's'\nreads = 'r'", "key 'asks': field required"),
+        ("source = 's'\nreads = 'r'", "key 'asks': is missing"),
         (
             ORDER.replace("Order", "Sort") + "user = 'a'",
-            "key 'asks': input should be 'Rate', 'Compare', 'Pick' or 'Order'",
+            "key 'asks': it should be 'Rate', 'Compare', 'Pick' or 'Order'",
         ),
         (
             ORDER.replace("permutation", "entrails") + "user = 'a'",
@@ -407,8 +407,8 @@ ALL = ", ".join(SHIPPED)
         ),
         (ORDER, "key 'user' is missing or empty"),
         (ORDER + "user = ''", "key 'user' is missing or empty"),
-        (ORDER + "user = 'a'\nwords = '50'\n", "key 'words': input should be a valid integer"),
-        (ORDER + "user = 'a'\nchat = 'off'\n", "key 'chat': input should be a valid boolean"),
+        (ORDER + "user = 'a'\nwords = '50'\n", "key 'words': it should be a whole number"),
+        (ORDER + "user = 'a'\nchat = 'off'\n", "key 'chat': it should be true or false"),
         (
             ORDER.replace('"letters"', '["A", "B"]') + "user = 'a'",
             "key 'labels': reader 'permutation' needs numbers or letters",
@@ -456,7 +456,7 @@ ALL = ", ".join(SHIPPED)
         ),
         (
             ORDER + "[[turns]]\nrole = 'system'\ncontent = 'b'",
-            "key 'turns.0.role': input should be 'user' or 'assistant'",
+            "key 'turns.0.role': it should be 'user' or 'assistant'",
         ),
         (
             ORDER + "user = 'a'\nsystem = 'b'\nchat = false",

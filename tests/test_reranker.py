@@ -277,7 +277,7 @@ def test_sampling_is_what_it_is_in_a_recipe(opened):
         ),
         (
             {"method": "listwise", "sampling": {"temperature": -1.0}},
-            "sampling temperature: .*greater",
+            "sampling temperature: it should be 0 or more",
         ),
         (
             {"method": "listwise", "budget": {"minutes": 1}},

@@ -116,9 +116,9 @@ def test_an_entry_with_subsets_is_many(suite):
     ("entry", "message"),
     [
         ('source = "a", colour = 1', "F: key 'datasets.0.colour': is not a known key"),
-        ('name = "a"', "F: key 'datasets.0.source': field required"),
-        ('source = "a", format = "csv"', "F: key 'datasets.0.format': input should be 'beir'"),
-        ('source = "a", relevant = 0', "F: key 'datasets.0.relevant': input should be greater"),
+        ('name = "a"', "F: key 'datasets.0.source': is missing"),
+        ('source = "a", format = "csv"', "F: key 'datasets.0.format': it should be 'beir'"),
+        ('source = "a", relevant = 0', "F: key 'datasets.0.relevant': it should be 1 or more"),
         ('source = "a", bm25 = { "map" = 0.1 }', "F: a: key 'bm25' needs 'bm25_source'"),
         ('source = "a", unpinned = "why"', "F: a: key 'unpinned' says why something is loose"),
     ],

@@ -9,6 +9,7 @@ import pydantic
 from rerank.calibration.mappings import Adapter, Mapping, Strict
 from rerank.calibration.reliability import Reliability
 from rerank.calibration.vectors import query_vectors
+from rerank.checking import first_mistake
 from rerank.errors import InputError, UsageError
 
 
@@ -46,10 +47,9 @@ def read_calibration(path: Path | str) -> Calibration:
     try:
         return Calibration.model_validate_json(Path(path).read_text(encoding="utf-8"))
     except pydantic.ValidationError as wrong:
-        mistake = wrong.errors()[0]
-        place = ".".join(map(str, mistake["loc"]))
-        what = f"{place}: {mistake['msg']}" if place else mistake["msg"]
-        raise InputError.at(path, None, f"not a calibration ({what})") from None
+        key, what = first_mistake(Calibration, wrong, "an object")
+        place = f"key {key!r}: {what}" if key else what
+        raise InputError.at(path, None, f"not a calibration ({place})") from None
     except (OSError, UnicodeDecodeError) as wrong:
         reason = getattr(wrong, "strerror", None) or "not UTF-8"
         raise InputError.at(path, None, reason) from None

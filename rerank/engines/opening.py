@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pydantic
 
+from rerank.checking import said
 from rerank.engines import Engine
 from rerank.engines.folders import refuse_missing, state
 from rerank.errors import EngineError, UsageError
@@ -109,5 +110,5 @@ def _check_type(name: str, parameter: inspect.Parameter, value: Any) -> None:
     try:
         pydantic.TypeAdapter(parameter.annotation).validate_python(value)
     except pydantic.ValidationError as wrong:
-        what = wrong.errors()[0]["msg"].replace("Input", "it", 1)
-        raise UsageError(f"engine {name}: option {parameter.name} is {value!r}; {what}") from None
+        option = f"option {parameter.name} is {value!r}"
+        raise UsageError(f"engine {name}: {option}; {said(wrong.errors())}") from None

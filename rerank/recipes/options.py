@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import pydantic
 
+from rerank.checking import first_mistake
 from rerank.errors import UsageError
 from rerank.files import Strict
 from rerank.recipes.stages import PartOptions
@@ -63,7 +64,6 @@ def _said_in_python(kind: type[S], name: str, given: Mapping[str, Any]) -> S:
     try:
         return kind.model_validate(given)
     except pydantic.ValidationError as wrong:
-        mistake = wrong.errors()[0]
-        key, known = ".".join(map(str, mistake["loc"])), ", ".join(kind.model_fields)
+        (key, what), known = first_mistake(kind, wrong), ", ".join(kind.model_fields)
         place = f"{name} {key}".strip()
-        raise UsageError(f"{place}: {mistake['msg']}; it takes: {known}") from None
+        raise UsageError(f"{place}: {what}; it takes: {known}") from None

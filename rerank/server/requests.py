@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pydantic
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from rerank.checking import first_mistake
 from rerank.server.limits import Refused
 
 TEXT_KEYS = ("text", "content", "page_content")
@@ -104,16 +105,9 @@ def read(kind: type[Wire], body: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
     try:
         asked = kind.model_validate(body)
     except pydantic.ValidationError as wrong:
-        raise Refused(422, _first_mistake(wrong)) from None
+        key, what = first_mistake(kind, wrong, "an object")
+        raise Refused(422, f"`{key}`: {what}") from None
     return asked, tuple(sorted(asked.model_extra or ()))
-
-
-def _first_mistake(wrong: pydantic.ValidationError) -> str:
-    """Where and what, without repeating what was given."""
-    mistake = wrong.errors(include_url=False, include_context=False, include_input=False)[0]
-    key, *rest = mistake["loc"]  # what is no number in the rest is a type that was tried
-    place = ".".join([str(key), *(str(part) for part in rest if isinstance(part, int))])
-    return f"`{place}`: {mistake['msg']}"
 
 
 def text_of(given: Any, what: str, fields: Sequence[str] | None = None) -> str:

@@ -1,0 +1,96 @@
+"""What is wrong with a value, in words that whoever wrote it knows: a list, a table, a number.
+
+pydantic finds the mistakes and names types of Python's. Here is the only place where its findings
+become text. No value is repeated, since it may be a secret or a document.
+"""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+WORDS = {
+    "missing": "is missing",
+    "string_type": "it should be a string",
+    "int_type": "it should be a whole number",
+    "int_from_float": "it should be a whole number",
+    "int_parsing": "it should be a whole number",
+    "float_type": "it should be a number",
+    "float_parsing": "it should be a number",
+    "bool_type": "it should be true or false",
+    "bool_parsing": "it should be true or false",
+    "list_type": "it should be a list",
+    "tuple_type": "it should be a list",
+    "dict_type": "it should be {table}",
+    "model_type": "it should be {table}",
+    "literal_error": "it should be {expected}",
+    "greater_than": "it should be above {gt:g}",
+    "greater_than_equal": "it should be {ge:g} or more",
+    "less_than": "it should be below {lt:g}",
+    "less_than_equal": "it should be {le:g} or less",
+    "too_short": "it should have {min_length} or more in it, not {actual_length}",
+    "string_too_short": "it should have {min_length} or more characters",
+    "value_error": "{error}",
+}
+"""What pydantic finds, by its name for it; {table} is what JSON calls an object."""
+
+TRIED = re.compile(r"(literal|list|dict|tuple|union)?\[.*\]|str|int|float|bool")
+"""What pydantic puts among the keys where one of several types was tried, or a key is wrong."""
+
+
+class Mistake(NamedTuple):
+    """A key, with dots for what is in a table or a list, and what is wrong with it."""
+
+    key: str
+    what: str
+
+
+def first_mistake(
+    model: type[pydantic.BaseModel], wrong: pydantic.ValidationError, table: str = "a table"
+) -> Mistake:
+    """The first key that does not fit, and how many others do not."""
+    mistakes = wrong.errors(include_url=False, include_input=False)
+    keys = [_key(mistake) for mistake in mistakes]
+    first = keys[0]
+    key = max((key for key in keys if key[: len(first)] == first), key=len)
+    of_it = [mistake for mistake, its in zip(mistakes, keys, strict=True) if its == key]
+    others = sum(key[: len(other)] != other for other in {*keys})
+    what = _unknown(model, key, of_it[0]) or said(of_it, table)
+    return Mistake(".".join(map(str, key)), f"{what} (and {others} more)" if others else what)
+
+
+def said(mistakes: Sequence[ErrorDetails], table: str = "a table") -> str:
+    """What a value should be: any one of what the mistakes of the types that were tried ask for."""
+    first, *others = dict.fromkeys(_said(mistake, table) for mistake in mistakes)
+    return " or ".join([first, *(other.removeprefix("it should be ") for other in others)])
+
+
+def _key(mistake: ErrorDetails) -> tuple[int | str, ...]:
+    return tuple(part for part in mistake["loc"] if not TRIED.fullmatch(str(part)))
+
+
+def _said(mistake: ErrorDetails, table: str) -> str:
+    if words := WORDS.get(mistake["type"]):
+        return words.format(table=table, **mistake.get("ctx", {}))
+    text = mistake["msg"].replace("Input", "it", 1)
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+def _unknown(
+    model: type[pydantic.BaseModel], key: tuple[int | str, ...], mistake: ErrorDetails
+) -> str:
+    """That a key is unknown, and which it may be; empty if it is known."""
+    if mistake["loc"][-1:] == ("[key]",):
+        return f"is not a known key; {said([mistake])}"
+    if mistake["type"] != "extra_forbidden":
+        return ""
+    for table in key[:-1]:
+        inner = model.model_fields[str(table)].annotation if isinstance(table, str) else None
+        if not (isinstance(inner, type) and issubclass(inner, pydantic.BaseModel)):
+            return "is not a known key"
+        model = inner
+    like = get_close_matches(str(key[-1]), model.model_fields, 1)
+    return f"is not a known key; did you mean {like[0]!r}?" if like else "is not a known key"
