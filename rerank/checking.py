@@ -4,13 +4,17 @@ pydantic finds the mistakes and names types of Python's. Here is the only place 
 become text. No value is repeated, since it may be a secret or a document.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import pydantic
 from pydantic_core import ErrorDetails
+
+FINITE = pydantic.ConfigDict(allow_inf_nan=False)
+"""How an option is checked that stands in no table: none means anything at infinity."""
 
 WORDS = {
     "missing": "is missing",
@@ -20,6 +24,7 @@ WORDS = {
     "int_parsing": "it should be a whole number",
     "float_type": "it should be a number",
     "float_parsing": "it should be a number",
+    "finite_number": "it should be a finite number, not inf or nan",
     "bool_type": "it should be true or false",
     "bool_parsing": "it should be true or false",
     "list_type": "it should be a list",
@@ -39,6 +44,19 @@ WORDS = {
 
 TRIED = re.compile(r"(literal|list|dict|tuple|union)?\[.*\]|str|int|float|bool")
 """What pydantic puts among the keys where one of several types was tried, or a key is wrong."""
+
+
+def _recorded(table: dict[str, Any]) -> dict[str, Any]:
+    """A table of options that others know, if it can be written beside a run."""
+    try:
+        json.dumps(table, allow_nan=False)
+    except (TypeError, ValueError):
+        what = "strings, finite numbers, true, false, lists and tables"
+        raise ValueError(f"it should hold {what}, and nothing else") from None
+    return table
+
+
+Table: TypeAlias = Annotated[dict[str, Any], pydantic.AfterValidator(_recorded)]
 
 
 class Mistake(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Any
 
 import pydantic
 
-from rerank.checking import said
+from rerank.checking import FINITE, said
 from rerank.errors import UsageError
 from rerank.judges import Oracle
 from rerank.methods import Method
@@ -281,7 +281,7 @@ def _mistake(strategy: Strategy, name: str, value: Any) -> str:
     """What is wrong with the value of an option of ours; all our numbers are counts, from 1 on."""
     kind = inspect.signature(strategy).parameters[name].annotation
     try:
-        pydantic.TypeAdapter(kind).validate_python(value, strict=True)
+        pydantic.TypeAdapter(kind, config=FINITE).validate_python(value, strict=True)
     except pydantic.ValidationError as wrong:
         return said(wrong.errors())
     return "it should be 1 or more" if isinstance(value, int) and value < 1 else ""

@@ -72,7 +72,9 @@ def read_text(path: Path) -> str:
 class Strict(pydantic.BaseModel):
     """A table of a TOML file: unknown keys are errors, and no value is taken for another kind."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
 
 
 def checked(model: type[M], raw: dict[str, Any], path: Path) -> M:

@@ -1,14 +1,21 @@
 """Mistakes in values are said in the words of who wrote them, and never in Python's."""
 
 import re
+from dataclasses import replace
+from datetime import date
+from math import inf, nan
 from typing import Any
 
 import pytest
 
 from rerank import files
-from rerank.errors import InputError
+from rerank.cost import strategy_of
+from rerank.engines.opening import open_engine
+from rerank.errors import InputError, UsageError
+from rerank.methods import METHODS
 from rerank.prompts.file import PromptFile
 from rerank.recipes import Recipe
+from rerank.recipes.options import limits
 from rerank.server.limits import Refused
 from rerank.server.requests import RerankRequest, read
 from rerank.train.pseudo import PseudoRecipe
@@ -53,6 +60,8 @@ def mistake(model, raw):
         (TrainRecipe, TRAINING | {"rate": 0.0}, "key 'rate': it should be above 0"),
         (TrainRecipe, TRAINING | {"warmup": 1.0}, "key 'warmup': it should be below 1"),
         (TrainRecipe, {"data": DATA}, "key 'model': is missing (and 1 more)"),
+        (Recipe, RECIPE | {"options": {"x": date(2026, 1, 1)}},
+         "key 'options': it should hold strings, finite numbers, true, false, lists and tables, a"),
         (PseudoRecipe, {"corpora": ["demo"], "kinds": {"tilte": 1.0}},
          "key 'kinds.tilte': is not a known key; it should be 'title', 'sentence' or 'keywords'"),
         (PromptFile, PROMPT | {"labels": 5},
@@ -64,6 +73,38 @@ def mistake(model, raw):
 def test_a_wrong_value_in_a_file_is_said_in_the_words_of_toml(model, raw, says):
     said = mistake(model, raw)
     assert said.startswith("F: ") and says in said and not PYTHONS.search(said)
+
+
+@pytest.mark.parametrize(
+    ("model", "raw", "key"),
+    [
+        (Recipe, RECIPE | {"bm25": {"k1": inf}}, "bm25.k1"),
+        (Recipe, RECIPE | {"bm25": {"k1": nan}}, "bm25.k1"),
+        (Recipe, RECIPE | {"oracle": {"noise": inf}}, "oracle.noise"),
+        (Recipe, RECIPE | {"oracle": {"bias": -inf}}, "oracle.bias"),
+        (Recipe, RECIPE | {"budget": {"seconds": inf}}, "budget.seconds"),
+        (Recipe, RECIPE | {"fusion": {"weights": [1.0, nan]}}, "fusion.weights.1"),
+        (Recipe, RECIPE | {"options": {"gain": inf}}, "options"),
+        (Recipe, RECIPE | {"engine_options": {"rope": {"factor": nan}}}, "engine_options"),
+        (TrainRecipe, TRAINING | {"rate": inf}, "rate"),
+        (TrainRecipe, TRAINING | {"rates": {"mix": inf}}, "rates.mix"),
+        (TrainRecipe, TRAINING | {"lora": {"alpha": nan}}, "lora.alpha"),
+        (PseudoRecipe, {"corpora": ["demo"], "kinds": {"title": inf}}, "kinds.title"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused_with_its_key(model, raw, key):
+    """It was a traceback once the run was done."""
+    said = mistake(model, raw)
+    assert said.startswith(f"F: key {key!r}: it ") and "finite number" in said
+
+
+def test_options_given_in_python_are_finite_too():
+    with pytest.raises(UsageError, match="budget seconds: it should be a finite number"):
+        limits({"seconds": inf})
+    with pytest.raises(UsageError, match="option timeout is inf; it should be a finite number"):
+        open_engine("http", "m", {"base_url": "http://127.0.0.1:1/v1", "timeout": inf})
+    with pytest.raises(UsageError, match="option gain is nan; it should be a finite number"):
+        strategy_of(replace(METHODS["active"], options={"gain": nan}))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pydantic
 
-from rerank.checking import said
+from rerank.checking import FINITE, said
 from rerank.engines import Engine
 from rerank.engines.folders import refuse_missing, state
 from rerank.errors import EngineError, UsageError
@@ -108,7 +108,8 @@ def _engine(name: str) -> Any:
 
 def _check_type(name: str, parameter: inspect.Parameter, value: Any) -> None:
     try:
-        pydantic.TypeAdapter(parameter.annotation).validate_python(value)
+        kind = pydantic.TypeAdapter(parameter.annotation, config=FINITE)
+        kind.validate_python(value)
     except pydantic.ValidationError as wrong:
         option = f"option {parameter.name} is {value!r}"
         raise UsageError(f"engine {name}: {option}; {said(wrong.errors())}") from None

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pydantic
 
 from rerank import files
+from rerank.checking import Table
 from rerank.errors import InputError, UsageError
 from rerank.files import Strict
 from rerank.methods import METHODS, Method
@@ -69,12 +70,12 @@ class Recipe(Strict):
     strategy: str | None = None
     prompt: str | None = None
     instruction: str | None = pydantic.Field(None, min_length=1)
-    options: dict[str, Any] = pydantic.Field(default_factory=dict)
+    options: Table = pydantic.Field(default_factory=dict)
     judge: Literal["model", "oracle"] = "model"
     oracle: OracleOptions = OracleOptions()
     model: str | None = None
     engine: Literal["auto", "vllm", "http", "transformers", "scorer"] = "auto"
-    engine_options: dict[str, Any] = pydantic.Field(default_factory=dict)
+    engine_options: Table = pydantic.Field(default_factory=dict)
     base_url: str | None = None
     sampling: Sampling = Sampling()
     measures: tuple[str, ...] | None = pydantic.Field(None, min_length=1, strict=False)

@@ -3,10 +3,11 @@
 Only names and numbers: what they mean is in `retrieve`, in a file for each.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import pydantic
 
+from rerank.checking import Table
 from rerank.files import Strict
 
 RETRIEVED = ("bm25", "lucene", "dense", "hybrid", "feedback", "cur")
@@ -18,7 +19,7 @@ class ModelOptions(Strict):
 
     model: str
     engine: Literal["auto", "vllm", "http", "transformers", "scorer"] = "auto"
-    engine_options: dict[str, Any] = pydantic.Field(default_factory=dict)
+    engine_options: Table = pydantic.Field(default_factory=dict)
     base_url: str | None = None
 
     @pydantic.model_validator(mode="after")
