@@ -4,7 +4,7 @@ A collection has the configurations `corpus` and `queries`. `mteb/<name>` has th
 third, `default` or `qrels`; `BeIR/<name>` has them in a repository of their own,
 `BeIR/<name>-qrels`. A repository of several collections (CoIR, MIRACL) writes the subset before
 each: `python-corpus`. A configuration `top_ranked` lists the only candidates of a query.
-The only file that imports `datasets` and `huggingface_hub`.
+The only file that imports `datasets`.
 """
 
 from collections.abc import Iterator

@@ -19,6 +19,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from rerank.engines import NOBODY, beside_numba, folders
+from rerank.engines.hub import refuse_unreachable
 from rerank.engines.outputs import Reader, decoded, replied, scored, summed, written
 from rerank.engines.prints import stdout_on_stderr
 from rerank.engines.tokenisation.tokens import Tokens
@@ -205,6 +206,7 @@ def _start(options: dict[str, Any], in_process: bool | None) -> Any:
         os.environ.setdefault(name, value)
     with stdout_on_stderr():
         extra("vllm", "vllm")
+        refuse_unreachable(options["model"], options.get("revision"))
         beside_numba.hide_dict()
         given = _given(options)
         if in_process is not None or SEPARATE not in os.environ:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rerank.engines import folders
+from rerank.engines.hub import refuse_unreachable
 from rerank.engines.models.packing import packed, unpacked
 from rerank.errors import EngineError, UsageError, extra
 
@@ -30,6 +31,7 @@ class Files:
         self.model, self.revision, self.place = model, revision, folders.place(model)
         self.torch = extra("torch", "transformers")
         self._transformers = extra("transformers", "transformers")
+        refuse_unreachable(model, revision)
 
     @cached_property
     def config(self) -> Any:
