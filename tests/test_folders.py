@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from rerank import Reranker
 from rerank.engines.folders import refuse_missing, state
 from rerank.engines.opening import ENGINES, open_engine
 from rerank.errors import InputError
@@ -14,6 +15,13 @@ from rerank.errors import InputError
 def test_a_path_that_leads_nowhere_is_refused_before_anything_is_imported(engine, path):
     with pytest.raises(InputError, match=rf"model '{path}': no such folder"):
         open_engine(engine, path, {})
+
+
+@pytest.mark.parametrize("method", ["auto", "scorer"])
+def test_a_path_that_leads_nowhere_is_told_from_a_name_whatever_the_method(method):
+    """Where the method was to be found, it was a name that the hub cannot have."""
+    with pytest.raises(InputError, match=r"model './nowhere': no such folder"):
+        Reranker("./nowhere", method=method)
 
 
 def test_a_name_may_be_on_the_hub_and_a_folder_is_where_it_is(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from rerank.engines.models import encoders
 from rerank.engines.scorer import Scorer
-from rerank.errors import EngineError, MissingExtra, UsageError
+from rerank.errors import EngineError, InputError, MissingExtra, UsageError
 from rerank.wants import Message, Pair, Request, Text
 
 pytestmark = pytest.mark.slow  # torch alone takes seconds to import
@@ -387,7 +387,7 @@ def test_weights_that_the_files_lack_are_an_error_and_never_random_numbers(tmp_p
 @pytest.mark.parametrize(
     ("options", "wrong", "line"),
     [
-        ({"model": "./nowhere"}, EngineError, "cannot load './nowhere', which is no folder here"),
+        ({"model": "./nowhere"}, InputError, "model './nowhere': no such folder"),
         ({"max_length": 0}, UsageError, "max_length is 0; it must be 1 or more"),
         ({"max_length": -1}, UsageError, "max_length is -1; it must be 1 or more"),
         ({"max_length": 1000}, EngineError, "max_length 1000: all-MiniLM-L6-v2 takes 512 tokens"),

@@ -28,6 +28,7 @@ class Files:
     """Where a model's files are: a folder, the hub and its cache, or a package with them."""
 
     def __init__(self, model: str, revision: str | None = None) -> None:
+        folders.refuse_missing(model)
         self.model, self.revision, self.place = model, revision, folders.place(model)
         self.torch = extra("torch", "transformers")
         self._transformers = extra("transformers", "transformers")
