@@ -304,7 +304,7 @@ def test_every_scale_keeps_the_order_within_zero_and_one(kind):
         ({"content": b'{"query": "q"} {'}, 400, "not JSON"),
         ({"content": b'{"query": NaN}'}, 422, "`query`"),
         ({"content": b"\xff\xfe{}"}, 400, "not JSON"),
-        ({"json": [1]}, 400, "list"),
+        ({"json": [1]}, 400, "the body is JSON, but no object"),
         ({"json": asked(documents=[])}, 400, "`documents`"),
         ({"json": {"query": "q", "texts": []}}, 400, "`documents`"),
         ({"json": {"documents": DOCS}}, 422, "`query`"),
@@ -344,6 +344,30 @@ def test_a_refusal_has_what_each_client_looks_for(served):
     assert said["error"]["code"] == 400 and said["error"]["type"] == "BadRequestError"
     tei = client.post("/rerank", {"query": "q", "texts": []}).json()
     assert tei == {"error": "`documents` must not be empty", "error_type": "Empty"}
+
+
+@pytest.mark.parametrize("path", RERANK)
+def test_documents_in_the_keys_of_two_dialects_are_refused_in_the_form_of_the_first(served, path):
+    """One of the two was dropped, and nobody told."""
+    engine = ScriptedEngine(counted)
+    client = served(engine=engine)
+    answer = client.post(path, asked(texts=["other"]))
+    why = "`texts` and `documents` say the same thing; give one of them"
+    assert answer.json() == {"error": why, "error_type": "Validation"}
+    nim = client.post(path, asked(passages=DOCS, top_k=2))
+    assert (answer.status_code, nim.status_code) == (422, 422)
+    assert nim.json()["message"].startswith("`passages` and `documents`")
+    assert engine.requests == []
+
+
+def test_one_thing_said_in_two_keys_is_refused_and_null_says_nothing(served):
+    client = served()
+    twice = client.post("/v1/rerank", asked(instruction="a", instruct="b"))
+    pairs = client.post("/score", {"queries": "q", "text_1": "p", "documents": DOCS})
+    assert "`instruction` and `instruct`" in twice.json()["message"]
+    assert "`queries` and `text_1`" in pairs.json()["message"]
+    assert (twice.status_code, pairs.status_code) == (422, 422)
+    assert indices(client.post("/v1/rerank", asked(texts=None))) == ORDER
 
 
 def test_an_unknown_route_is_404_and_a_wrong_method_405(served):

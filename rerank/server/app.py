@@ -23,7 +23,7 @@ from rerank.errors import EngineError, RerankError
 from rerank.library.ranking import Ranking
 from rerank.records import Usage
 from rerank.server import answers, openapi
-from rerank.server.dialects import Asked, ask_scores, dialect_of, refuse, say_scores
+from rerank.server.dialects import Asked, ask_scores, asked_in, dialect_of, refuse, say_scores
 from rerank.server.limits import Gate, Limits, Refused, admit, read_body, read_object
 from rerank.server.metrics import Metrics
 from rerank.server.requests import ScoreRequest, read
@@ -78,8 +78,8 @@ class Service:
             body = await self._body(request)
             dialect = dialect_of(body)
             try:
-                given, unknown = read(dialect.request, body)
-                asked, refused = self._possible(dialect.ask(given))
+                wanted, unknown = asked_in(dialect, body)
+                asked, refused = self._possible(wanted)
                 found = await self._ranked(request, [asked])
             except Refused as no:
                 return _json(dialect.refuse(no.status, no.why), no.status, no.hint)

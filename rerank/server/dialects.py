@@ -21,6 +21,8 @@ from rerank.server.requests import (
     TEIRequest,
     VoyageRequest,
     Wire,
+    read,
+    refuse_several,
     text_of,
 )
 from rerank.server.scale import Place, Ranked
@@ -168,9 +170,10 @@ def refuse_tei(status: int, why: str) -> answers.TEIRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A row: the keys that give it away, what is asked, how it is answered and refused."""
+    """A row: the key with the documents, the keys that give it away, what is asked and answered."""
 
     name: str
+    documents: str
     marks: frozenset[str]
     request: type[Wire]
     ask: Callable[[Any], Asked]
@@ -182,16 +185,20 @@ class Dialect:
 
 DIALECTS = (
     Dialect(
-        "TEI", frozenset({"texts"}), TEIRequest, ask_tei, list[answers.TEIResult], say_tei,
+        "TEI", "texts", frozenset({"texts"}), TEIRequest, ask_tei, list[answers.TEIResult], say_tei,
         answers.TEIRefusal, refuse_tei,
     ),
-    Dialect("NIM", frozenset({"passages"}), NIMRequest, ask_nim, answers.NIMReranked, say_nim),
     Dialect(
-        "Voyage", frozenset({"top_k", "truncation"}), VoyageRequest, ask_voyage,
+        "NIM", "passages", frozenset({"passages"}), NIMRequest, ask_nim, answers.NIMReranked,
+        say_nim,
+    ),
+    Dialect(
+        "Voyage", "documents", frozenset({"top_k", "truncation"}), VoyageRequest, ask_voyage,
         answers.VoyageReranked, say_voyage,
     ),
     Dialect(
-        "Cohere, Jina, vLLM", frozenset(), RerankRequest, ask_rerank, answers.Reranked, say_rerank
+        "Cohere, Jina, vLLM", "documents", frozenset(), RerankRequest, ask_rerank,
+        answers.Reranked, say_rerank,
     ),
 )  # fmt: skip
 """In the order in which they are looked for; the last is spoken by whoever speaks no other."""
@@ -200,3 +207,10 @@ DIALECTS = (
 def dialect_of(body: Mapping[str, Any]) -> Dialect:
     """The first dialect that a body gives away."""
     return next((row for row in DIALECTS if row.marks & body.keys()), DIALECTS[-1])
+
+
+def asked_in(dialect: Dialect, body: Mapping[str, Any]) -> tuple[Asked, tuple[str, ...]]:
+    """What a body asks, and the keys in it that mean nothing; documents in two keys are refused."""
+    refuse_several(body, [row.documents for row in DIALECTS])
+    given, unknown = read(dialect.request, body)
+    return dialect.ask(given), unknown

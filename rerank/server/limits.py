@@ -111,7 +111,7 @@ def read_object(body: bytes, content_type: str | None) -> dict[str, Any]:
     except ValueError as wrong:
         raise Refused(400, f"the body is not JSON: {wrong}") from None
     if not isinstance(given, dict):
-        raise Refused(400, f"the body is a JSON {type(given).__name__}, not an object")
+        raise Refused(400, "the body is JSON, but no object")
     return {key: value for key, value in given.items() if value is not None}
 
 

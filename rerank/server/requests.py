@@ -3,7 +3,7 @@
 Keys that a dialect does not have are let through and named, never refused; a wrong type is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pydantic
@@ -100,14 +100,24 @@ class ScoreRequest(Wire):
         return list(zip(queries, documents, strict=True))
 
 
-def read(kind: type[Wire], body: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
+def read(kind: type[Wire], body: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """A body as a request, and the keys in it that mean nothing here."""
+    for field in kind.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices):
+            refuse_several(body, map(str, field.validation_alias.choices))
     try:
         asked = kind.model_validate(body)
     except pydantic.ValidationError as wrong:
         key, what = first_mistake(kind, wrong, "an object")
         raise Refused(422, f"`{key}`: {what}") from None
     return asked, tuple(sorted(asked.model_extra or ()))
+
+
+def refuse_several(body: Mapping[str, Any], spellings: Iterable[str]) -> None:
+    """Refuse a body that says the same thing in two keys: one of them would be dropped."""
+    given = [key for key in dict.fromkeys(spellings) if key in body]
+    if len(given) > 1:
+        raise Refused(422, f"`{given[0]}` and `{given[1]}` say the same thing; give one of them")
 
 
 def text_of(given: Any, what: str, fields: Sequence[str] | None = None) -> str:
