@@ -140,9 +140,7 @@ def rank(
         raise UsageError(f"--base-url is for engine http, not {engine}")
     if not query.strip():
         raise InputError("the query is empty")
-    if not (documents := _documents(file)):
-        printing.show([] if as_json else "")
-        return
+    documents = _documents(file)
     key = os.environ.get("OPENAI_API_KEY")
     with Reranker(model, method=method, engine=engine, base_url=base_url, api_key=key) as reranker:
         ranking = reranker.rerank(query, documents, top_n)
@@ -231,6 +229,9 @@ def _documents(file: str) -> list[Any]:
             raise Place(file, number).error("a JSON object needs a 'text'")
         if document.strip() if isinstance(document, str) else document:
             documents.append(document)
+    if not documents:
+        what = "nothing to rank in it; it should hold a text or a JSON object a line"
+        raise InputError.at("stdin" if file == "-" else file, None, what)
     return documents
 
 

@@ -620,10 +620,15 @@ def test_rank_reads_lines_that_end_at_a_newline_only(rerank, sky):
     assert [hit["document"] for hit in json.loads(out)] == ["one\u2028sky\x0cline", "other"]
 
 
-def test_rank_of_nothing_is_nothing(rerank, sky):
+def test_an_empty_file_is_refused_with_its_name_and_what_it_should_hold(fails, sky, monkeypatch):
+    """It was exit 0 and no word: a pipe that brings nothing is most often a mistake before it."""
     Path("empty.txt").write_text("\n")
-    assert rerank("rank", "sky", "empty.txt") == (0, "", "")
-    assert rerank("rank", "sky", "empty.txt", "--json") == (0, "[]\n", "")
+    line = "nothing to rank in it; it should hold a text or a JSON object a line\n"
+    for more in ((), ("--json",)):
+        assert fails("rank", "sky", "empty.txt", *more) == (4, f"rerank: empty.txt: {line}")
+    stdin(monkeypatch, b"")
+    assert fails("rank", "sky", "-") == (4, f"rerank: stdin: {line}")
+    assert sky == []
 
 
 def test_rank_with_a_score_that_cannot_be_read_is_done_with_7_and_valid_json(
