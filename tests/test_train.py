@@ -130,6 +130,15 @@ def decoder(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_a_device_that_is_none_is_refused_in_one_line(tmp_path):
+    """It was torch's traceback."""
+    text = 'model = "boxed"\nobjective = "ranknet"\nsteps = 1\ndevice = "gpu"\n'
+    data = f'[data]\ncandidates = "{candidates(tmp_path / "c.jsonl")}"\nteacher = "labels"\n'
+    (tmp_path / "t.toml").write_text(text + data)
+    with pytest.raises(EngineError, match=r"^device 'gpu': .*; use auto, cpu or cuda$"):
+        train(read_training(tmp_path / "t.toml"), tmp_path / "out")
+
+
 def test_a_curriculum_weighs_what_is_hard_less_until_it_ends(tmp_path):
     """Places 1, 2 and 3 of the first stage; the second is relevant."""
     import torch

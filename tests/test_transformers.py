@@ -436,6 +436,8 @@ def test_the_name_says_what_decides_a_reply(folder, engine):
         ),
         ({"model": "."}, EngineError, "cannot load '.'"),
         ({"device": "cuda:9"}, EngineError, "torch sees no GPU"),
+        ({"device": "nope"}, EngineError, "device 'nope': Expected one of cpu, cuda"),
+        ({"device": "cpu:x"}, EngineError, "use auto, cpu or cuda"),
         ({"dtype": "int3"}, UsageError, "use auto, float32"),
         ({"max_model_len": 4096}, EngineError, "has 256 positions"),
     ],

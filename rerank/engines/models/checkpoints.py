@@ -14,6 +14,7 @@ from typing import Any
 
 from rerank.engines import folders
 from rerank.engines.hub import refuse_unreachable
+from rerank.engines.models.devices import device_of
 from rerank.engines.models.packing import packed, unpacked
 from rerank.errors import EngineError, UsageError, extra
 
@@ -171,7 +172,7 @@ class Loaded:
     ) -> None:
         self.torch, self.version, self.tokenizer = files.torch, files.version, files.tokenizer()
         self._files = files
-        self.device = _device(self.torch, device)
+        self.device = device_of(self.torch, device)
         self.model: Any = files.weights(kind, self.device, self._dtype(dtype), spare, **options)
         self.precision = str(self.model.dtype).removeprefix("torch.")
         text = self.model.config.get_text_config()
@@ -245,14 +246,6 @@ class Loaded:
         if named not in ("float32", "bfloat16", "float16"):
             raise UsageError(f"dtype {named!r}: use auto, float32, bfloat16 or float16")
         return getattr(self.torch, named)
-
-
-def _device(torch: Any, named: str) -> str:
-    if named == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if named.startswith("cuda") and not torch.cuda.is_available():
-        raise EngineError(f"device {named!r}: torch sees no GPU here; use device cpu")
-    return named
 
 
 def _limit(stated: Any) -> int:
