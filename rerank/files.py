@@ -84,3 +84,20 @@ def checked(model: type[M], raw: dict[str, Any], path: Path) -> M:
     except pydantic.ValidationError as wrong:
         key, what = first_mistake(model, wrong)
         raise InputError.at(path, None, f"key {key!r}: {what}" if key else what) from None
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise `InputError` for a file that could not be written when the work for it is done.
+
+    Its folder is made. What is neither a file nor a folder, such as a pipe, is left alone.
+    """
+    there = path.exists()
+    if there and not path.is_file() and not path.is_dir():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+    except OSError as wrong:
+        raise InputError.at(path, None, f"cannot be written: {wrong.strerror}") from None
+    if not there:
+        path.unlink()

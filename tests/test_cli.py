@@ -356,6 +356,19 @@ def test_a_folder_that_cannot_be_made_is_named(fails, small):
     assert code == 4 and err.startswith("rerank: file/mine: ")
 
 
+@pytest.mark.parametrize("verb", ["calibrate", "pseudo"])
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_loaded(
+    fails, small, monkeypatch, verb
+):
+    """It was after all the work."""
+    opened = engines(monkeypatch, by_length)
+    monkeypatch.setattr("rerank.train.pseudo.load", opened.append)
+    Path("mine.toml").write_text('corpora = ["small"]\n')
+    code, err = fails(verb, {"calibrate": "small", "pseudo": "mine.toml"}[verb], "-o", "small")
+    assert (code, err) == (4, "rerank: small: cannot be written: Is a directory\n")
+    assert opened == []
+
+
 # ---- mistakes in files
 
 

@@ -40,10 +40,12 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Fit probabilities of relevance to a model's scores, and say how true they are."""
+    from rerank import files
     from rerank.calibration import Calibration, fit, judged, refuse_keep, without_scores
     from rerank.datasets import load, read_run
     from rerank.library.reranker import Reranker
 
+    files.refuse_unwritable(out)
     collection = load(dataset, split)
     wanted = _wanted(collection, read_run(first) if first else None, depth)
     key = os.environ.get("OPENAI_API_KEY")

@@ -18,9 +18,12 @@ def pseudo(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Make training data of corpora: pseudo-queries, candidates, and a teacher's scores."""
+    from rerank import files
     from rerank.train.pseudo import pseudo as made
     from rerank.train.pseudo import read_pseudo
 
-    counts = made(read_pseudo(recipe, changes or ()), out)
+    wanted = read_pseudo(recipe, changes or ())
+    files.refuse_unwritable(out)
+    counts = made(wanted, out)
     printing.say(f"wrote {out}")
     printing.show(counts if as_json else "\n".join(f"{n:,} {what}" for what, n in counts.items()))
