@@ -60,13 +60,20 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file that is read whole; what cannot be read is an InputError."""
+    """The text of a file that is read whole; what cannot be read is an InputError.
+
+    A byte order mark at its beginning, as Windows' editors write it, is none of its text.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError.at(path, None, "no such file") from None
-    except (UnicodeDecodeError, OSError) as wrong:
-        raise InputError.at(path, None, str(wrong)) from None
+    except OSError as wrong:
+        raise InputError.at(path, None, f"cannot be read: {wrong.strerror}") from None
+    except UnicodeDecodeError as wrong:
+        line = wrong.object.count(b"\n", 0, wrong.start) + 1
+        what = f"not UTF-8: byte 0x{wrong.object[wrong.start]:02x}"
+        raise InputError.at(path, line, what) from None
 
 
 class Strict(pydantic.BaseModel):

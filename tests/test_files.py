@@ -23,3 +23,19 @@ def test_a_pipe_is_not_opened_before_there_is_something_to_write(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     files.refuse_unwritable(tmp_path / "pipe")
     assert (tmp_path / "pipe").exists()
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read_without_it(tmp_path):
+    """Windows' editors write one; it was an invalid statement at line 1, column 1."""
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbfdepth = 5\n")
+    assert files.read_toml(path) == {"depth": 5}
+
+
+def test_bytes_that_are_no_text_are_named_by_line_and_a_folder_as_such(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_bytes(b'depth = 5\nmethod = "caf\xe9"\n')
+    with pytest.raises(InputError, match=r"a\.toml:2: not UTF-8: byte 0xe9$"):
+        files.read_toml(path)
+    with pytest.raises(InputError, match=r"cannot be read: Is a directory$"):
+        files.read_toml(tmp_path)

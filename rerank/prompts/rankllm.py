@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rerank import files
 from rerank.errors import InputError, extra
 
 PSG_IDS = (
@@ -72,11 +73,11 @@ def _mistake(raw: Mapping[str, Any]) -> str:
 def _loaded(path: Path) -> dict[str, Any]:
     yaml = extra("yaml", "rankllm")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(files.read_text(path))
     except yaml.MarkedYAMLError as wrong:
         line = wrong.problem_mark.line + 1 if wrong.problem_mark else None
         raise InputError.at(path, line, f"{wrong.problem or wrong}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as wrong:
+    except yaml.YAMLError as wrong:
         raise InputError.at(path, None, " ".join(str(wrong).split())) from None
     if not isinstance(raw, dict):
         raise InputError.at(path, None, "is not a template: it has no keys")
