@@ -13,7 +13,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pydantic
 
@@ -51,7 +51,9 @@ class PseudoRecipe(Strict):
     words: int = pydantic.Field(56, ge=8)
     queries: int = pydantic.Field(1500, ge=1)
     clusters: int = pydantic.Field(100, ge=1)
-    kinds: dict[Kind, float] = pydantic.Field({"title": 1.0, "sentence": 1.0, "keywords": 1.0})
+    kinds: dict[Kind, Annotated[float, pydantic.Field(ge=0)]] = pydantic.Field(
+        {"title": 1.0, "sentence": 1.0, "keywords": 1.0}
+    )
     dense: DenseOptions = pydantic.Field(default_factory=DenseOptions)
     bm25: float = pydantic.Field(0.5, ge=0)
     depth: int = pydantic.Field(50, ge=2)
@@ -59,6 +61,13 @@ class PseudoRecipe(Strict):
     found: int = pydantic.Field(10, ge=1)
     held_out: tuple[str, ...] = pydantic.Field((), strict=False)
     seed: int = 0
+
+    @pydantic.field_validator("kinds")
+    @classmethod
+    def _some(cls, kinds: dict[Kind, float]) -> dict[Kind, float]:
+        if not sum(kinds.values()):
+            raise ValueError("give one of its numbers more than 0; nothing would be tried")
+        return kinds
 
 
 class Judged(NamedTuple):
