@@ -369,6 +369,16 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_is_loaded(
     assert opened == []
 
 
+def test_a_model_is_not_wired_into_a_file_or_with_layers_of_no_width(fails, small):
+    """The first wrote nothing and said that it had, the second was a traceback."""
+    pytest.importorskip("tokenizers")
+    Path("file").write_text("")
+    assert fails("wire", "file") == (4, "rerank: file: File exists\n")
+    code, err = fails("wire", "new", "--inner", 0)
+    assert (code, err) == (2, "rerank: inner is 0; a layer is 1 wide or more\n")
+    assert not Path("new").exists()
+
+
 # ---- mistakes in files
 
 

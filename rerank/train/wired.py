@@ -40,6 +40,9 @@ def wire(
     """
     if layers < circuits.LAYERS:
         raise UsageError(f"layers is {layers}; the wiring takes {circuits.LAYERS}")
+    if inner < 1:
+        raise UsageError(f"inner is {inner}; a layer is 1 wide or more")
+    folder.mkdir(parents=True, exist_ok=True)
     known = common(tokenizer(encoder).get_vocab())
     own = trained(known)
     spellings = [own.id_to_token(number) for number in range(own.get_vocab_size())]
