@@ -244,6 +244,15 @@ def test_a_calibration_of_other_scores_is_refused(reranker, tmp_path):
         assert opened.rerank("q", ["1"])[0].probability is not None
 
 
+def test_a_file_that_is_no_calibration_is_refused_before_a_model_is_opened(monkeypatch):
+    """It was after eight seconds of loading."""
+    opened = []
+    monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *of: opened.append(of))
+    with pytest.raises(InputError, match=r"none\.json: No such file"):
+        Reranker("any", method="scorer", calibration="none.json")
+    assert opened == []
+
+
 def test_a_query_that_failed_is_not_cut(monkeypatch):
     failing = ScriptedEngine(lambda _: Reply(error="HTTP 500"))
     monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *_: failing)

@@ -5,7 +5,12 @@ mappings are fitted: Platt's, isotonic, and one that depends on the query. They 
 documents that were rated one by one; an order alone has nothing to map.
 """
 
-from rerank.calibration.file import Calibration, calibration_for, read_calibration
+from rerank.calibration.file import (
+    Calibration,
+    as_calibration,
+    calibration_for,
+    read_calibration,
+)
 from rerank.calibration.fitting import FITS, Judged, fit, judged
 from rerank.calibration.keep import Keep, kept, refuse_keep
 from rerank.calibration.reliability import Bin, Reliability, without_scores
@@ -17,6 +22,7 @@ __all__ = [
     "Judged",
     "Keep",
     "Reliability",
+    "as_calibration",
     "calibration_for",
     "fit",
     "judged",

@@ -55,13 +55,17 @@ def read_calibration(path: Path | str) -> Calibration:
         raise InputError.at(path, None, reason) from None
 
 
+def as_calibration(given: Calibration | Path | str | None) -> Calibration | None:
+    """A calibration, or the one in a file."""
+    return read_calibration(given) if isinstance(given, Path | str) else given
+
+
 def calibration_for(
-    given: Calibration | Path | str | None, model: str, method: str, score_kind: str
+    found: Calibration | None, model: str, method: str, score_kind: str
 ) -> Calibration | None:
-    """A calibration or the file of one; `UsageError` where it was fitted to other scores."""
-    if given is None:
+    """The calibration; `UsageError` where it was fitted to other scores."""
+    if found is None:
         return None
-    found = given if isinstance(given, Calibration) else read_calibration(given)
     if (found.model, found.method, found.score_kind) != (model, method, score_kind):
         raise UsageError(
             f"this calibration is for the {found.score_kind} of {found.model} by method"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from rerank import cost
-from rerank.calibration import Calibration, Keep, calibration_for, refuse_keep
+from rerank.calibration import Calibration, Keep, as_calibration, calibration_for, refuse_keep
 from rerank.cost import Cost, asking, expect, widest
 from rerank.engines import Engine
 from rerank.engines.journal import remembering
@@ -83,6 +83,7 @@ class Reranker:
             raise UsageError(f"on_error is 'raise' or 'keep', not {on_error!r}")
         if parts is not None and calibration:
             raise UsageError("a calibration is of whole documents' scores: give it, or parts")
+        given = as_calibration(calibration)
         wanted = Wanted(model, method, strategy, prompt, instruction, options, sampling, parts)
         plan = planned(wanted, Served(engine, base_url, api_key, engine_options or {}))
         self.model, self.method, self.why = model, plan.method, plan.why
@@ -93,7 +94,7 @@ class Reranker:
         self._engine: Engine = remembering(Path(journal), key, opening) if journal else opening()
         self._judge = LLMJudge(plan.prompt, self._engine)
         self.score_kind = score_kind_of(plan.prompt, self._engine)
-        self._calibration = calibration_for(calibration, model, self.method, self.score_kind)
+        self._calibration = calibration_for(given, model, self.method, self.score_kind)
         self._dispatch = Dispatch(self._judge)
         self._on_error, self._text, self._checked = on_error, text, 0
         self._let_go = weakref.finalize(self, _let_go, self._dispatch, self._engine)
