@@ -345,6 +345,15 @@ def test_a_mistake_in_set_is_named(fails, small, change, code, says):
     assert left == code and says in err
 
 
+@pytest.mark.parametrize("verb", ["train", "pseudo"])
+def test_a_mistake_in_set_is_named_in_every_kind_of_recipe(fails, small, verb):
+    """It was blamed on the file, with the exit code for files."""
+    training = 'model = "boxed"\nobjective = "ranknet"\ndata = {candidates="c", teacher="labels"}'
+    Path("mine.toml").write_text({"train": training, "pseudo": 'corpora = ["small"]'}[verb])
+    code, err = fails(verb, "mine.toml", "-o", "new", "--set", "depht=5")
+    assert code == 2 and "--set 'depht=5': mine.toml: key 'depht': is not a known key" in err
+
+
 def test_a_recipe_that_is_not_there_or_a_folder_without_one_is_named(fails, here):
     assert fails("run", "nope.toml") == (4, "rerank: nope.toml: no such file\n")
     assert fails("run", ".") == (4, "rerank: recipe.toml: no such file\n")

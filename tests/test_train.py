@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from rerank import Reranker
 from rerank.cli import app
 from rerank.datasets import read_labels
-from rerank.errors import EngineError, InputError
+from rerank.errors import EngineError, InputError, UsageError
 from rerank.train import read_training, train
 from rerank.train.data import examples, grades, shown
 from rerank.train.lessons import lesson
@@ -428,14 +428,14 @@ def test_the_command_trains_shows_what_it_gained_and_prints_json(encoder, tmp_pa
     ],
 )
 def test_a_mistake_in_a_recipe_is_named_before_anything_loads(changes, mistake, tmp_path):
-    with pytest.raises(InputError) as said:
+    with pytest.raises(UsageError) as said:
         recipe(tmp_path, "nowhere", "ranknet", **changes)
     assert mistake in str(said.value)
 
 
 def test_a_system_that_cannot_fork_is_told_before_anything_loads(tmp_path, monkeypatch):
     monkeypatch.setattr("rerank.train.recipes.get_all_start_methods", lambda: ["spawn"])
-    with pytest.raises(InputError, match="key 'workers': this system cannot fork"):
+    with pytest.raises(UsageError, match="key 'workers': this system cannot fork"):
         recipe(tmp_path, "nowhere", "ranknet", workers=2)
 
 

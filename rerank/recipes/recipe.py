@@ -6,9 +6,9 @@ from the folder that the command runs in.
 
 import copy
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import pydantic
 
@@ -32,6 +32,9 @@ from rerank.recipes.stages import (
     PartOptions,
     PassageOptions,
 )
+
+Keys: TypeAlias = dict[str, Any]
+R = TypeVar("R")
 
 OWN = Method("", "", "the recipe's own", "-", "-")
 """The row of a recipe that names no method."""
@@ -133,20 +136,25 @@ class Recipe(Strict):
 
 
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe; `changes` are `key=value` with dots for tables, values as TOML or text.
+    """Read a recipe; `changes` are `key=value` with dots for tables, values as TOML or text."""
+    return read_changed(path, changes, _checked)
+
+
+def read_changed(path: Path, changes: Sequence[str], check: Callable[[Keys, Path], R]) -> R:
+    """Read a recipe of any kind with changes, and `check` what it says.
 
     A mistake is an InputError where the file makes it, a UsageError where a change does.
     """
     raw = files.read_toml(path)
-    blamed, complaint = "", _complaint(raw, path)
+    blamed, complaint = "", _complaint(check, raw, path)
     for change in changes:
         before = complaint
         _set(raw, change)
-        if (complaint := _complaint(raw, path)) != before:
+        if (complaint := _complaint(check, raw, path)) != before:
             blamed = change
     if blamed and complaint:
         raise UsageError(f"--set {blamed!r}: {complaint}")
-    return _checked(raw, path)
+    return check(raw, path)
 
 
 def changed(keys: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
@@ -157,17 +165,17 @@ def changed(keys: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _checked(raw: dict[str, Any], path: Path) -> Recipe:
+def _checked(raw: Keys, path: Path) -> Recipe:
     recipe = files.checked(Recipe, raw, path)
     if mistake := _mistake(recipe):
         raise InputError.at(path, None, mistake)
     return recipe
 
 
-def _complaint(raw: dict[str, Any], path: Path) -> str:
+def _complaint(check: Callable[[Keys, Path], object], raw: Keys, path: Path) -> str:
     """The line that says what is wrong; empty if nothing."""
     try:
-        _checked(raw, path)
+        check(raw, path)
     except InputError as mistake:
         return str(mistake)
     return ""

@@ -11,6 +11,7 @@ Law: only documents become queries. Judgments are never read, and queries of a c
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, NamedTuple
@@ -21,7 +22,7 @@ from rerank import files
 from rerank.datasets import Candidates, load, write_candidates
 from rerank.errors import InputError, extra
 from rerank.files import Strict
-from rerank.recipes import changed
+from rerank.recipes import read_changed
 from rerank.recipes.stages import DenseOptions, FusionOptions
 from rerank.records import Doc, Query, Run
 from rerank.retrieve import BM25
@@ -79,8 +80,8 @@ class Judged(NamedTuple):
 
 
 def read_pseudo(path: Path, changes: Sequence[str] = ()) -> PseudoRecipe:
-    """Read a recipe with `key=value` changes; a mistake is named by file and key."""
-    return files.checked(PseudoRecipe, changed(files.read_toml(path), changes), path)
+    """Read a recipe with `key=value` changes; a mistake is named by file or change, and key."""
+    return read_changed(path, changes, partial(files.checked, PseudoRecipe))
 
 
 def pseudo(recipe: PseudoRecipe, path: Path) -> dict[str, int]:

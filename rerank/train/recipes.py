@@ -15,7 +15,7 @@ from rerank import files
 from rerank.errors import InputError
 from rerank.files import Strict
 from rerank.prompts import read_prompt
-from rerank.recipes import changed
+from rerank.recipes import Keys, read_changed
 
 WRITTEN = ("language", "full-ranking", "first")
 """The objectives that have the model write the teacher's ranking."""
@@ -127,8 +127,11 @@ class TrainRecipe(Strict):
 
 
 def read_training(path: Path, changes: Sequence[str] = ()) -> TrainRecipe:
-    """Read a recipe with `key=value` changes; a mistake is named by file and key."""
-    raw = changed(files.read_toml(path), changes)
+    """Read a recipe with `key=value` changes; a mistake is named by file or change, and key."""
+    return read_changed(path, changes, _checked)
+
+
+def _checked(raw: Keys, path: Path) -> TrainRecipe:
     recipe = files.checked(TrainRecipe, raw, path)
     if mistake := _mistake(recipe):
         raise InputError.at(path, None, mistake)
