@@ -7,7 +7,7 @@ import pytest
 from rerank import Reranker
 from rerank.engines.folders import refuse_missing, state
 from rerank.engines.opening import ENGINES, open_engine
-from rerank.errors import InputError
+from rerank.errors import EngineError, InputError
 
 
 @pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"http"}))
@@ -22,6 +22,12 @@ def test_a_path_that_leads_nowhere_is_told_from_a_name_whatever_the_method(metho
     """Where the method was to be found, it was a name that the hub cannot have."""
     with pytest.raises(InputError, match=r"model './nowhere': no such folder"):
         Reranker("./nowhere", method=method)
+
+
+def test_packed_weights_are_refused_for_vllm_before_it_starts():
+    """`rerank rank --method listwise` ended so with half a minute and a nested weight."""
+    with pytest.raises(EngineError, match=r"^boxed is a BertModel with packed weights, which vLLM"):
+        open_engine("vllm", "boxed", {})
 
 
 def test_a_name_may_be_on_the_hub_and_a_folder_is_where_it_is(tmp_path):

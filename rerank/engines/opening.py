@@ -14,7 +14,7 @@ import pydantic
 
 from rerank.checking import FINITE, said
 from rerank.engines import Engine
-from rerank.engines.folders import refuse_missing, state
+from rerank.engines.folders import refuse_missing, refuse_packed, state
 from rerank.errors import EngineError, UsageError
 from rerank.wants import Logits, Pair, Want
 
@@ -72,6 +72,8 @@ def open_engine(name: str, model: str, options: Mapping[str, Any]) -> Engine:
     """Load `model` in the engine of that name; an option that it does not take is a UsageError."""
     if name != "http":
         refuse_missing(model)
+    if name == "vllm":
+        refuse_packed(model)
     engine = _engine(name)
     parameters = inspect.signature(engine).parameters
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())

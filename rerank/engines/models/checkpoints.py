@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rerank.engines import folders
+from rerank.engines.folders import PACKED
 from rerank.engines.hub import refuse_unreachable
 from rerank.engines.models.devices import device_of
 from rerank.engines.models.packing import packed, unpacked
 from rerank.errors import EngineError, UsageError, extra
 
-WEIGHTS, PACKED = "model.safetensors", "packed"
-"""A folder's weights; the key of config.json that says that they are packed."""
+WEIGHTS = "model.safetensors"
+"""A folder's weights."""
 
 UNBOUNDED = 10**9
 """A tokenizer without a limit states a number far beyond this."""
