@@ -33,6 +33,8 @@ def from_folders(root: Path, file: Path, with_page: bool = True, texts: bool = T
     Without `texts` the page needs none of the data that the runs ranked.
     """
     found = read_folders(root, Path(os.path.relpath(root, file.parent)).as_posix())
+    if not (found.boards or found.unjudged):
+        raise InputError.at(root, None, "no run folder in it; `rerank run` makes one")
     seen = {
         b.title: views.of_folders(root, b, found.rows, texts) for b in found.boards if with_page
     }

@@ -761,6 +761,10 @@ def test_the_leaderboard_is_written_checked_and_found_stale(rerank, fails, small
     assert fails("leaderboard", "--check")[0] == 4
     assert Path("eval/LEADERBOARD.md").read_bytes() == written
     assert fails("leaderboard", "--runs", "nowhere")[0] == 4
+    written = Path("eval/LEADERBOARD.md").read_bytes()
+    code, err = fails("leaderboard", "--runs", "small")
+    assert (code, err) == (4, "rerank: small: no run folder in it; `rerank run` makes one\n")
+    assert Path("eval/LEADERBOARD.md").read_bytes() == written, "it was replaced by nothing"
 
 
 # ---- extras that are missing
