@@ -187,7 +187,7 @@ def test_neighbours_of_a_method_that_takes_none_are_refused():
 @pytest.mark.parametrize(
     ("line", "match"),
     [
-        ("neighbours.k = 0", "greater than or equal to 1"),
+        ("neighbours.k = 0", "1 or more"),
         ('neighbours.from = "dense"', "bm25"),
         ("neighbours.source = 'bm25'", "source"),
         ("options.neighbours = 3", "'neighbours' is no option but a key of the recipe's own"),
