@@ -14,7 +14,7 @@ import pydantic
 from pydantic_core import ErrorDetails
 
 FINITE = pydantic.ConfigDict(allow_inf_nan=False)
-"""How an option is checked that stands in no table: none means anything at infinity."""
+"""How an option is checked that stands in no table: no number is infinite, no time limit either."""
 
 WORDS = {
     "missing": "is missing",
@@ -41,6 +41,8 @@ WORDS = {
     "value_error": "{error}",
 }
 """What pydantic finds, by its name for it; {table} is what JSON calls an object."""
+
+UNKNOWN = "extra_forbidden"
 
 TRIED = re.compile(r"(literal|list|dict|tuple|union)?\[.*\]|str|int|float|bool")
 """What pydantic puts among the keys where one of several types was tried, or a key is wrong."""
@@ -87,7 +89,9 @@ def said(mistakes: Sequence[ErrorDetails], table: str = "a table") -> str:
 
 
 def _key(mistake: ErrorDetails) -> tuple[int | str, ...]:
-    return tuple(part for part in mistake["loc"] if not TRIED.fullmatch(str(part)))
+    place = list(mistake["loc"])
+    named = [place.pop()] if mistake["type"] == UNKNOWN else []  # it may be called anything
+    return (*(part for part in place if not TRIED.fullmatch(str(part))), *named)
 
 
 def _said(mistake: ErrorDetails, table: str) -> str:
@@ -101,10 +105,9 @@ def _unknown(
     model: type[pydantic.BaseModel], key: tuple[int | str, ...], mistake: ErrorDetails
 ) -> str:
     """That a key is unknown, and which it may be; empty if it is known."""
-    if mistake["loc"][-1:] == ("[key]",):
-        return f"is not a known key; {said([mistake])}"
-    if mistake["type"] != "extra_forbidden":
-        return ""
+    if mistake["type"] != UNKNOWN:
+        wrong_key = mistake["loc"][-1:] == ("[key]",)
+        return f"is not a known key; {said([mistake])}" if wrong_key else ""
     for table in key[:-1]:
         inner = model.model_fields[str(table)].annotation if isinstance(table, str) else None
         if not (isinstance(inner, type) and issubclass(inner, pydantic.BaseModel)):

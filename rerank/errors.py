@@ -49,6 +49,11 @@ class EngineError(RerankError):
     exit_code = 5
 
 
+def in_a_line(wrong: Exception) -> str:
+    """What an exception of somebody else's says first."""
+    return (str(wrong).strip() or repr(wrong)).splitlines()[0]
+
+
 def extra(module: str, name: str) -> ModuleType:
     """Import `module`, which comes with the extra `name`."""
     try:

@@ -1,4 +1,7 @@
-"""Find what ships with rerank, in a wheel or in a checkout, and the user's cache folder."""
+"""Files that are named: what ships with rerank, in a wheel or in a checkout, and a user's own.
+
+What cannot be read, written or understood of one is a line that names it.
+"""
 
 import os
 import tomllib
@@ -77,7 +80,7 @@ def read_text(path: Path) -> str:
 
 
 class Strict(pydantic.BaseModel):
-    """A table of a TOML file: unknown keys are errors, and no value is taken for another kind."""
+    """A table of a file: unknown keys are errors, and no value is taken for another kind."""
 
     model_config = pydantic.ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False
@@ -93,18 +96,23 @@ def checked(model: type[M], raw: dict[str, Any], path: Path) -> M:
         raise InputError.at(path, None, f"key {key!r}: {what}" if key else what) from None
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is written that shall be there whole or not at all."""
+    return path.with_name(f"{path.name}.part")
+
+
 def refuse_unwritable(path: Path) -> None:
     """Raise `InputError` for a file that could not be written when the work for it is done.
 
     Its folder is made. What is neither a file nor a folder, such as a pipe, is left alone.
     """
-    there = path.exists()
-    if there and not path.is_file() and not path.is_dir():
-        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("ab").close()
+        place = path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            place.open("xb").close()
+            place.unlink()
+        elif place.is_file() or place.is_dir():
+            place.open("ab").close()
     except OSError as wrong:
         raise InputError.at(path, None, f"cannot be written: {wrong.strerror}") from None
-    if not there:
-        path.unlink()

@@ -138,9 +138,9 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path, kind):
 def test_a_file_that_is_no_calibration_is_named(tmp_path, text):
     path = tmp_path / "c.json"
     path.write_text(text, errors="surrogateescape")
-    with pytest.raises(InputError, match=r"c\.json: "):
+    with pytest.raises(InputError, match=r"c\.json(:1)?: "):
         read_calibration(path)
-    with pytest.raises(InputError, match=r"none\.json: No such file"):
+    with pytest.raises(InputError, match=r"none\.json: no such file"):
         read_calibration(tmp_path / "none.json")
 
 
@@ -248,7 +248,7 @@ def test_a_file_that_is_no_calibration_is_refused_before_a_model_is_opened(monke
     """It was after eight seconds of loading."""
     opened = []
     monkeypatch.setattr("rerank.library.reranker.open_engine", lambda *of: opened.append(of))
-    with pytest.raises(InputError, match=r"none\.json: No such file"):
+    with pytest.raises(InputError, match=r"none\.json: no such file"):
         Reranker("any", method="scorer", calibration="none.json")
     assert opened == []
 

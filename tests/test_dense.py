@@ -7,8 +7,8 @@ import pytest
 from shared import collection
 
 from rerank import datasets
-from rerank.engines.models.checkpoints import Files
-from rerank.errors import InputError, MissingExtra, UsageError
+from rerank.engines.models import embedders
+from rerank.errors import EngineError, InputError, MissingExtra, UsageError
 from rerank.recipes.stages import DenseOptions, MuveraOptions
 from rerank.records import Doc, Query
 from rerank.retrieve.dense import Dense
@@ -218,7 +218,15 @@ def test_minilm_makes_the_vectors_that_sentence_transformers_makes(tmp_path):
     corpus = list(dataset.corpus.values())[:60]
     asked = [dataset.queries[query] for query in list(dataset.qrels)[:20]]
     own = Dense(corpus, DenseOptions(), tmp_path).search(asked, 60)
-    options = DenseOptions(model=Files("all-MiniLM-L6-v2").place, library="sentence-transformers")
+    options = DenseOptions(library="sentence-transformers")
     theirs = Dense(corpus, options, tmp_path).search(asked, 60)
     for query in own:
         assert own[query] == pytest.approx(theirs[query], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_sentence_transformers_and_a_device_that_is_none_end_in_one_line():
+    """It was torch's traceback."""
+    said = r"^sentence-transformers cannot load 'all-MiniLM-L6-v2': .*device.*gpu$"
+    with pytest.raises(EngineError, match=said):
+        embedders.EMBEDDERS["sentence-transformers"]("all-MiniLM-L6-v2", device="gpu")

@@ -18,6 +18,17 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work_and_nothing_is
     assert (tmp_path / "file").read_text() == "kept" and not list((tmp_path / "new").iterdir())
 
 
+def test_a_link_to_a_file_that_is_not_there_yet_stays(tmp_path):
+    (tmp_path / "latest").symlink_to(tmp_path / "new")
+    files.refuse_unwritable(tmp_path / "latest")
+    assert (tmp_path / "latest").is_symlink() and not (tmp_path / "new").exists()
+
+
+def test_a_name_that_no_file_can_have_is_refused_too(tmp_path):
+    with pytest.raises(InputError, match="cannot be written: File name too long"):
+        files.refuse_unwritable(tmp_path / ("x" * 300))
+
+
 def test_a_pipe_is_not_opened_before_there_is_something_to_write(tmp_path):
     """Whoever reads it would be told that this is all."""
     os.mkfifo(tmp_path / "pipe")

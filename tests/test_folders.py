@@ -26,7 +26,7 @@ def test_a_path_that_leads_nowhere_is_told_from_a_name_whatever_the_method(metho
 
 def test_packed_weights_are_refused_for_vllm_before_it_starts():
     """`rerank rank --method listwise` ended so with half a minute and a nested weight."""
-    with pytest.raises(EngineError, match=r"^boxed is a BertModel with packed weights, which vLLM"):
+    with pytest.raises(EngineError, match=r"^boxed has packed weights, which vLLM"):
         open_engine("vllm", "boxed", {})
 
 

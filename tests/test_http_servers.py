@@ -9,8 +9,6 @@ from rerank.engines.http import HTTP
 from rerank.errors import EngineError, UsageError
 from rerank.wants import Pair, Request, Text
 
-# Several servers.
-
 
 def dying(after):
     """Answer so many requests, then close every connection without a word."""

@@ -112,7 +112,7 @@ def test_two_hundred_clients_share_a_model_that_reads_labels(tmp_path):
     [
         (["--host", "192.0.2.1"], 2, "cannot listen at 192.0.2.1"),
         (["--method", "no-such"], 2, "no method 'no-such'"),
-        (["/no/such/folder"], 5, "cannot load"),
+        (["/no/such/folder"], 4, "no such folder"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_before_anything_listens(options, code, says):

@@ -206,6 +206,10 @@ def test_voyage_gets_data_and_top_k(served):
     answer = served().post("/v1/rerank", asked(top_k=2, truncation=True)).json()
     assert [one["index"] for one in answer["data"]] == [3, 1]
     assert "total_tokens" in answer["usage"]
+    client = served()
+    assert client.post("/v1/rerank", asked(top_k=2, top_n=2)).status_code == 200
+    two = client.post("/v1/rerank", asked(top_k=2, top_n=3))
+    assert two.status_code == 422 and "`top_n` and `top_k`" in two.text
 
 
 def test_tei_gets_a_bare_list_raw_scores_and_its_texts(served):

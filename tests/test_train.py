@@ -139,6 +139,7 @@ def test_a_device_that_is_none_is_refused_in_one_line(tmp_path):
         train(read_training(tmp_path / "t.toml"), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_curriculum_weighs_what_is_hard_less_until_it_ends(tmp_path):
     """Places 1, 2 and 3 of the first stage; the second is relevant."""
     import torch

@@ -6,11 +6,13 @@ from typing import Literal
 
 import pydantic
 
-from rerank.calibration.mappings import Adapter, Mapping, Strict
+from rerank import files
+from rerank.calibration.mappings import Adapter, Mapping
 from rerank.calibration.reliability import Reliability
 from rerank.calibration.vectors import query_vectors
 from rerank.checking import first_mistake
 from rerank.errors import InputError, UsageError
+from rerank.files import Strict
 
 
 class Calibration(Strict):
@@ -45,14 +47,11 @@ class Calibration(Strict):
 def read_calibration(path: Path | str) -> Calibration:
     """A file that `save` wrote; `InputError` says what is wrong with any other."""
     try:
-        return Calibration.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        return Calibration.model_validate_json(files.read_text(Path(path)))
     except pydantic.ValidationError as wrong:
         key, what = first_mistake(Calibration, wrong, "an object")
         place = f"key {key!r}: {what}" if key else what
         raise InputError.at(path, None, f"not a calibration ({place})") from None
-    except (OSError, UnicodeDecodeError) as wrong:
-        reason = getattr(wrong, "strerror", None) or "not UTF-8"
-        raise InputError.at(path, None, reason) from None
 
 
 def as_calibration(given: Calibration | Path | str | None) -> Calibration | None:

@@ -11,9 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import pydantic
 
-
-class Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+from rerank.files import Strict
 
 
 class Platt(Strict):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import log
 
-from rerank.calibration.mappings import Strict
+from rerank.files import Strict
 
 BINS = 10
 LEAST = 1e-9

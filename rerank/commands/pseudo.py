@@ -23,7 +23,7 @@ def pseudo(
     from rerank.train.pseudo import read_pseudo
 
     wanted = read_pseudo(recipe, changes or ())
-    files.refuse_unwritable(out)
+    files.refuse_unwritable(out if out.is_dir() else files.part_of(out))
     counts = made(wanted, out)
     printing.say(f"wrote {out}")
     printing.show(counts if as_json else "\n".join(f"{n:,} {what}" for what, n in counts.items()))

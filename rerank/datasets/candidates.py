@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from rerank.datasets.collection import Dataset, identifier, query, required, text, title
 from rerank.datasets.lines import Place, lines, parse, records, whole
 from rerank.errors import InputError
+from rerank.files import part_of
 from rerank.records import Doc, Qrels, Query, Run
 
 TEXTS = ("text", "segment", "contents", "content", "body", "passage")
@@ -70,7 +71,7 @@ def write_candidates(path: Path, candidates: Candidates) -> None:
 
     A name that ends in .gz is written as gzip.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     packed = path.suffix == ".gz"
     with part.open("wb") as file, _packed(file) if packed else nullcontext(file) as out:
         for asked in candidates.queries.values():

@@ -45,14 +45,12 @@ def refuse_packed(model: str) -> None:
 
     What is wrong with the files of a folder is told by who loads it.
     """
+    packed = False
     with suppress(OSError, ValueError, AttributeError):
-        config = json.loads((Path(place(model)) / "config.json").read_text("utf-8"))
-        if config.get(PACKED):
-            kind = (config.get("architectures") or ["model"])[0]
-            raise EngineError(
-                f"{model} is a {kind} with packed weights, which vLLM does not read;"
-                " take engine transformers, or another model"
-            )
+        packed = json.loads((Path(place(model)) / "config.json").read_text("utf-8")).get(PACKED)
+    if packed:
+        what = f"{model} has packed weights, which vLLM does not read"
+        raise EngineError(f"{what}; take engine transformers, or another model")
 
 
 def state(model: str) -> str:

@@ -10,7 +10,7 @@ from time import sleep
 from typing import Any
 
 from rerank.engines import folders
-from rerank.errors import EngineError, extra
+from rerank.errors import EngineError, extra, in_a_line
 
 TRIES, PAUSE = 2, 1.0
 """A name server may fail once; seconds before it is asked again."""
@@ -42,6 +42,6 @@ def _unreachable(place: str, revision: str | None) -> str:
         except (hub.errors.HfHubHTTPError, ValueError):
             return ""
         except Exception as wrong:  # of whichever library the hub's client connects with
-            reason = (str(wrong).strip() or repr(wrong)).splitlines()[0]
+            reason = in_a_line(wrong)
         sleep(PAUSE if left else 0)
     return reason

@@ -2,7 +2,7 @@
 
 The index is of the corpus, kept in the cache, or one that is there: a folder, or one of Anserini's
 prebuilt ones by its name. With impacts a model says which terms a text has and how much of each,
-and Lucene only adds up (`engines.sparse`).
+and Lucene only adds up (`engines.models.sparse`).
 
 Lucene orders equal scores by the text of the document's id, our own BM25 by the corpus.
 """

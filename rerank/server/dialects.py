@@ -14,6 +14,7 @@ from typing import Any
 
 from rerank.records import Usage
 from rerank.server import answers
+from rerank.server.limits import Refused
 from rerank.server.requests import (
     NIMRequest,
     RerankRequest,
@@ -58,6 +59,8 @@ def ask_rerank(asked: RerankRequest) -> Asked:
 
 
 def ask_voyage(asked: VoyageRequest) -> Asked:
+    if asked.top_n and asked.top_k and asked.top_n != asked.top_k:
+        raise Refused(422, "`top_n` and `top_k` say two things; give one of them")
     top_n = asked.top_n or asked.top_k or None
     return replace(ask_rerank(asked), top_n=top_n, whole=not asked.truncation)
 

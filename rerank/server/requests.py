@@ -1,6 +1,6 @@
 """What clients ask, as each dialect spells it; the OpenAPI document is made from these.
 
-Keys that a dialect does not have are let through and named, never refused; a wrong type is.
+Keys that mean nothing are let through and named; a wrong type is refused, and what is said twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -36,7 +36,7 @@ ASKING = frozenset(
 
 
 def matching_head(tokenizer: Any, texts: Iterable[str]) -> dict[str, list[Any]]:
-    """The parts of `engines.matching.PARTS`, from a tokenizer's vocabulary and some passages."""
+    """The PARTS of `engines.models.matching`, from a tokenizer's vocabulary and some passages."""
     names: list[str] = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     group = _groups(names)
     counts, total = Counter[int](), 0

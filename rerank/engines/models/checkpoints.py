@@ -17,7 +17,7 @@ from rerank.engines.folders import PACKED
 from rerank.engines.hub import refuse_unreachable
 from rerank.engines.models.devices import device_of
 from rerank.engines.models.packing import packed, unpacked
-from rerank.errors import EngineError, UsageError, extra
+from rerank.errors import EngineError, UsageError, extra, in_a_line
 
 WEIGHTS = "model.safetensors"
 """A folder's weights."""
@@ -143,7 +143,7 @@ class Files:
                 yield
         except Exception as wrong:
             where = "" if Path(self.place).is_dir() else ", which is no folder here"
-            reason = (str(wrong).strip() or repr(wrong)).splitlines()[0]
+            reason = in_a_line(wrong)
             raise EngineError(f"cannot load {self.model!r}{where}: {reason}") from wrong
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rerank.errors import EngineError
+from rerank.errors import EngineError, in_a_line
 
 
 def device_of(torch: Any, named: str) -> str:
@@ -14,6 +14,6 @@ def device_of(torch: Any, named: str) -> str:
     try:
         torch.empty(0, device=named)
     except Exception as wrong:  # each kind of device has its own
-        reason = (str(wrong).strip() or repr(wrong)).splitlines()[0].rstrip(".")
+        reason = in_a_line(wrong).rstrip(".")
         raise EngineError(f"device {named!r}: {reason}; use auto, cpu or cuda") from None
     return named

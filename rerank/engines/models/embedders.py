@@ -9,7 +9,8 @@ from json import dumps
 from typing import Any, Protocol
 
 from rerank.engines import folders
-from rerank.errors import EngineError, UsageError, extra
+from rerank.engines.hub import refuse_unreachable
+from rerank.errors import EngineError, UsageError, extra, in_a_line
 
 
 class Embeds(Protocol):
@@ -41,7 +42,6 @@ class Embedder:
         from rerank.engines.models.late import ColBERT, late_form
         from rerank.engines.scorer import BATCH_TOKENS
 
-        folders.refuse_missing(model)
         files = Files(model, revision)
         self._model = (
             ColBERT(files, device, dtype, max_length)
@@ -82,6 +82,8 @@ class SentenceTransformers:
         if batch_tokens:
             raise UsageError("sentence-transformers counts texts in a batch; leave batch_tokens")
         folders.refuse_missing(model)
+        if "/" in model:  # a bare name may be one of the library's own organisation
+            refuse_unreachable(model, revision)
         library = extra("sentence_transformers", "dense")
         self._model = _opened(library, model, device, dtype, revision)
         self._model.max_seq_length = max_length or self._model.max_seq_length
@@ -107,9 +109,10 @@ def _opened(library: Any, model: str, device: str, dtype: str, revision: str | N
     precision = {} if dtype == "auto" else {"model_kwargs": {"dtype": dtype}}
     where = None if device == "auto" else device
     try:
-        return library.SentenceTransformer(model, device=where, revision=revision, **precision)
-    except (OSError, ValueError, ImportError) as wrong:
-        reason = (str(wrong).strip() or repr(wrong)).splitlines()[0]
+        place = folders.place(model)
+        return library.SentenceTransformer(place, device=where, revision=revision, **precision)
+    except Exception as wrong:  # torch's own among them, as for a device that is none
+        reason = in_a_line(wrong)
         raise EngineError(f"sentence-transformers cannot load {model!r}: {reason}") from wrong
 
 

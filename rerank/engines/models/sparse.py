@@ -7,7 +7,6 @@ Weights are whole numbers, as Anserini's indexes have them. Formal et al. 2021, 
 from collections.abc import Iterator, Sequence
 from json import dumps
 
-from rerank.engines import folders
 from rerank.engines.models.checkpoints import Files, Loaded
 from rerank.errors import EngineError
 
@@ -20,7 +19,6 @@ class Sparse(Loaded):
     """Terms and their impacts; texts beyond the model's length are cut."""
 
     def __init__(self, model: str, device: str = "auto", dtype: str = "auto") -> None:
-        folders.refuse_missing(model)
         files = Files(model)
         if not files.architecture.endswith("ForMaskedLM"):
             raise EngineError(
