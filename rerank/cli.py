@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 from rerank import printing
 from rerank.commands import suites
@@ -25,11 +26,7 @@ from rerank.commands.serve import serve
 from rerank.commands.train import train
 from rerank.commands.verify import verify
 from rerank.commands.wire import wire
-from rerank.errors import DONE_WITH_FAILURES, InputError, RerankError, UsageError
-
-if TYPE_CHECKING:
-    pass
-
+from rerank.errors import DONE_WITH_FAILURES, STOPPED, InputError, RerankError, UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,9 +46,14 @@ def main() -> None:
     printing.say_what_is_logged()
     try:
         try:
-            app()
+            left = app(prog_name="rerank", standalone_mode=False)
         finally:
             sys.stdout.flush()
+    except TyperException as wrong:
+        _say_usage(wrong)
+        sys.exit(UsageError.exit_code)
+    except typer.Abort:
+        sys.exit(STOPPED)
     except RerankError as error:
         printing.say(str(error))
         sys.exit(error.exit_code)
@@ -63,6 +65,20 @@ def main() -> None:
             sys.stdout = None  # it would be written to again
         printing.say(f"{error.filename or 'the output'}: {error.strerror}")
         sys.exit(InputError.exit_code)
+    sys.exit(left or 0)
+
+
+def _say_usage(wrong: Any) -> None:
+    """A command line that cannot be read is one line; without a verb the help has been shown."""
+    from pydantic import ValidationError
+
+    from rerank.checking import said
+
+    if isinstance(wrong.__cause__, ValidationError):
+        wrong.message = said(wrong.__cause__.errors())
+    context = getattr(wrong, "ctx", None)
+    if what := wrong.format_message().rstrip("."):
+        printing.say(f"{what}; see `{context.command_path if context else 'rerank'} --help`")
 
 
 def _version(asked: bool) -> None:

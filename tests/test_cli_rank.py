@@ -66,10 +66,17 @@ def test_a_mistake_in_eval_is_one_line(fails, judged, arguments, code, says):
     assert left == code and says in err
 
 
-def test_a_command_line_that_cannot_be_read_is_usage(rerank, judged):
-    for wrong in (["run"], ["eval", "one.trec"], ["run", "--limit", "0", "x"], ["nope"]):
-        code, out, err = rerank(*wrong)
-        assert (code, out) == (2, "") and err
+def test_a_command_line_that_cannot_be_read_is_usage_in_one_line(fails, judged):
+    for wrong, says in (
+        (["run"], "Missing argument 'RECIPE'; see `rerank run --help`"),
+        (["eval", "one.trec"], "Missing option '--qrels'; see `rerank eval --help`"),
+        (["run", "--limit", "0", "x"], "Invalid value for '--limit': it should be 1 or more; see"),
+        (["run", "--limit", "a", "x"], "Invalid value for '--limit': it should be a whole number;"),
+        (["nope"], "No such command 'nope'; see `rerank --help`"),
+        (["rank", "--bogus"], "No such option: --bogus; see `rerank rank --help`"),
+    ):
+        code, err = fails(*wrong)
+        assert code == 2 and says in err
 
 
 @pytest.fixture
