@@ -53,6 +53,7 @@ def main() -> None:
         _say_usage(wrong)
         sys.exit(UsageError.exit_code)
     except typer.Abort:
+        printing.say("stopped")
         sys.exit(STOPPED)
     except RerankError as error:
         printing.say(str(error))

@@ -49,6 +49,10 @@ class EngineError(RerankError):
     exit_code = 5
 
 
+class Unavailable(EngineError):
+    """A server in trouble, which may answer later."""
+
+
 def in_a_line(wrong: Exception) -> str:
     """What an exception of somebody else's says first."""
     return (str(wrong).strip() or repr(wrong)).splitlines()[0]

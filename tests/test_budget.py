@@ -1,6 +1,7 @@
 """A budget stops the asking, not the ranking: every strategy ends by itself, with what it has."""
 
 import math
+from threading import Event
 
 import pytest
 from play import by_value, documents, place, play, worth
@@ -120,9 +121,9 @@ def test_a_judge_that_reports_no_tokens_is_not_stopped_by_them():
     assert (job.calls, job.unasked) == (9, 0)
 
 
-def test_seconds_count_from_the_first_question_and_what_is_out_is_waited_for(monkeypatch):
+def test_seconds_count_from_the_first_question(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("rerank.scheduler.monotonic", lambda: now[0])
+    monkeypatch.setattr("rerank.scheduler.job.monotonic", lambda: now[0])
 
     def answer(query, question):
         now[0] += 0.4
@@ -134,6 +135,49 @@ def test_seconds_count_from_the_first_question_and_what_is_out_is_waited_for(mon
 
     job = stopped(strategy(), Budget(seconds=1.0), answer_everything(answer))
     assert job.ranking == [[1], [2], [3], [-math.inf, -math.inf]]
+
+
+class Slow:
+    """Answers so many questions; then it is silent until somebody wakes it."""
+
+    def __init__(self, answers):
+        self.left, self.ready, self.cancelled, self.woken = answers, [], [], Event()
+
+    def submit(self, ticket, query, question):
+        if self.left > 0:
+            self.ready.append((ticket, rate_doc(query, question)))
+        self.left -= 1
+
+    def poll(self):
+        if not self.ready:
+            assert self.woken.wait(20)
+            self.woken.clear()
+        ready, self.ready = self.ready, []
+        return ready
+
+    def wake(self):
+        self.woken.set()
+
+    def cancel(self, tickets):
+        self.cancelled += tickets
+
+
+@pytest.mark.parametrize("memo", [True, False])
+def test_what_is_out_when_the_seconds_are_over_is_taken_back(memo):
+    """It was waited for: a method of one round had no limit."""
+    judge, docs = Slow(answers=4), [3, 1, 2, 9, 5, 7]
+    job = stopped(STRATEGIES["pointwise"](docs), Budget(seconds=0.05), judge, memo=memo)
+    assert job.ranking == [9, 3, 2, 1, 5, 7]  # those that were rated, then the first stage's order
+    assert (job.questions, job.calls, job.slots, job.unasked) == (6, 4, 4, 2)
+    assert len(judge.cancelled) == len(set(judge.cancelled)) == 2
+
+
+def test_a_query_whose_seconds_are_over_does_not_end_its_neighbours():
+    judge = Slow(answers=3)
+    asked = [("slow", asks_in_turn([1, 2, 3, 4])), ("quick", asks_in_turn([5]))]
+    jobs = {job.query: job for job in drive(asked, judge, budget=Budget(seconds=0.05), at_once=1)}
+    assert jobs["slow"].ranking == [[1, 2, 3, -math.inf]] and jobs["slow"].unasked == 1
+    assert jobs["quick"].unasked == 1 and jobs["quick"].calls == 0
 
 
 def test_what_is_spent_first_stops():

@@ -16,7 +16,7 @@ from rerank.engines.remote.connection import Server
 from rerank.engines.remote.fleet import Fleet
 from rerank.engines.remote.openai import Failed, Wire
 from rerank.engines.remote.served import Served
-from rerank.errors import EngineError, UsageError
+from rerank.errors import EngineError, Unavailable, UsageError
 from rerank.wants import Labels, Likelihood, Reply, Request, Text, Want
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class HTTP:
             self._run(self._fleet.check(request))
         except Failed as failed:
             if not failed.overflows:  # a form can be right and one prompt of it too long
-                raise EngineError(failed.line) from None
+                raise (Unavailable if failed.again else EngineError)(failed.line) from None
 
     def close(self) -> None:
         if not self._loop.is_closed():

@@ -14,7 +14,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from rerank.errors import EngineError, RerankError, UsageError
+from rerank.errors import EngineError, RerankError, Unavailable, UsageError
 from rerank.judges import LLMJudge
 from rerank.records import Doc, Query
 from rerank.scheduler import Drive, Job
@@ -144,6 +144,9 @@ class Dispatch:
         self._begun[asked.job] = asked
         try:
             asked.ready()
+        except Unavailable as trouble:
+            asked.job.error = str(trouble)
+            self._end(asked)
         except Exception as mistake:
             self._end(asked, mistake)
         else:

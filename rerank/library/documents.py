@@ -21,7 +21,19 @@ def query_of(query: Any) -> str:
     """The query, which must be a text."""
     if not isinstance(query, str):
         raise InputError(f"the query is {_kind(query)}; give a text")
+    if not query.strip():
+        raise InputError("the query is empty")
     return query
+
+
+def asked_of(batch: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """Each query with its documents; what is no pair is named by its place."""
+    asked = []
+    for place, one in enumerate(batch):
+        if isinstance(one, str | Mapping) or not isinstance(one, Sequence) or len(one) != 2:
+            raise InputError(f"place {place} of the batch is {_kind(one)}; give (query, documents)")
+        asked.append((one[0], one[1]))
+    return asked
 
 
 def listed(documents: Any) -> Sequence[Any]:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -23,7 +24,7 @@ from rerank.engines.opening import key_of, open_engine
 from rerank.errors import EngineError, UsageError
 from rerank.judges import LLMJudge
 from rerank.library.dispatch import Dispatch, Driven
-from rerank.library.documents import Texts, docs_of, listed, query_of
+from rerank.library.documents import Texts, asked_of, docs_of, listed, query_of
 from rerank.library.plan import Served, Wanted, planned
 from rerank.library.ranking import Cut, Given, Hit, Issue, Ranking, ranking_of, score_kind_of
 from rerank.library.shortening import refuse_limit, shortened
@@ -167,7 +168,7 @@ class Reranker:
     ) -> list[Ranking]:
         """Rerank many queries at once, all in flight together; rankings in the order given."""
         cut = self._cut(top_n, keep)
-        asked = [self._given(*one, instruction, max_tokens_per_doc) for one in batch]
+        asked = [self._given(*one, instruction, max_tokens_per_doc) for one in asked_of(batch)]
         row = self._sorting(asked, top_n)
         futures = {self._submitted(given, row, top_n): i for i, given in enumerate(asked)}
         found: dict[int, Ranking] = {}
@@ -192,7 +193,7 @@ class Reranker:
     ) -> AsyncIterator[tuple[int, Ranking]]:
         """Rankings as they finish, each with its query's place in the batch."""
         cut = self._cut(top_n, keep)
-        asked = [self._given(*one, instruction, max_tokens_per_doc) for one in batch]
+        asked = [self._given(*one, instruction, max_tokens_per_doc) for one in asked_of(batch)]
         row = self._sorting(asked, top_n)
         futures = {self._submitted(given, row, top_n): i for i, given in enumerate(asked)}
         done: asyncio.Queue[Future[Driven]] = asyncio.Queue()
@@ -209,7 +210,7 @@ class Reranker:
 
     def estimate(self, batch: Iterable[Asked], top_n: int | None = None) -> Cost:
         """What reranking would cost, in calls and about how many tokens; asks nothing."""
-        asked = [self._given(*one) for one in batch]
+        asked = [self._given(*one) for one in asked_of(batch)]
         row = self._sorting(asked, top_n)
         docs = {Query(str(i), given.query): given.docs for i, given in enumerate(asked)}
         return expect(row, docs, budget=self._budget)
@@ -277,8 +278,8 @@ class Reranker:
             self._checked = shown
 
     def _cut(self, top_n: int | None, keep: Keep | None) -> Cut:
-        if top_n is not None and top_n < 1:
-            raise UsageError(f"top_n is {top_n}; it must be 1 or more")
+        if top_n is not None and not (isinstance(top_n, Integral) and top_n >= 1):
+            raise UsageError(f"top_n is {top_n!r}; it must be 1 or more")
         if keep is not None:
             refuse_keep(keep, self.method, self.score_kind, self._calibration is not None)
         return Cut(top_n, keep, self._calibration)
