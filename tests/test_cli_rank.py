@@ -93,6 +93,17 @@ def test_rank_prints_rank_score_and_line_best_first(rerank, sky):
     assert sky == [("scorer", "boxed", {})]
 
 
+def test_rank_asks_a_model_by_the_method_that_fits_it(rerank, sky, monkeypatch):
+    """It took every model for a scorer, and refused the language model that ships."""
+    pytest.importorskip("transformers")
+    likely = [float(place) for place in range(26)]
+    opened = engines(monkeypatch, lambda r: Reply(scores=(*likely[: len(r.want.labels)],)))
+    code, out, err = rerank("rank", "sky", "texts.txt", "--model", "boxed-decoder")
+    assert (code, err) == (0, "") and out.splitlines()[0] == "1\t-\tsky, sky and sky"
+    [(engine, model, _)] = opened
+    assert engine != "scorer" and model == "boxed-decoder"
+
+
 def test_rank_takes_stdin_json_lines_and_top_n(rerank, sky, monkeypatch):
     lines = '{"text": "sea", "id": 7}\r\n{"title": "sky", "text": "sky é"}\r\nplain\r\n'
     stdin(monkeypatch, lines.encode())
