@@ -6,7 +6,7 @@ become text. No value is repeated, since it may be a secret or a document.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -113,5 +113,15 @@ def _unknown(
         if not (isinstance(inner, type) and issubclass(inner, pydantic.BaseModel)):
             return "is not a known key"
         model = inner
-    like = get_close_matches(str(key[-1]), model.model_fields, 1)
-    return f"is not a known key; did you mean {like[0]!r}?" if like else "is not a known key"
+    return f"is not a known key{meant(str(key[-1]), model.model_fields)}"
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'this' or 'that'?` of the names that begin so, else of the one most like it.
+
+    Empty where none is near.
+    """
+    names = list(known)
+    like = [name for name in names if len(word) > 2 and name.startswith(word)][:3]
+    like = like or get_close_matches(word, names, 1)
+    return f"; did you mean {' or '.join(map(repr, like))}?" if like else ""

@@ -144,7 +144,7 @@ def rank(
     model: Annotated[
         str, typer.Option(help="A model folder, a hub id or boxed, which comes along.")
     ] = "boxed",
-    method: Annotated[str, typer.Option(help="A row of `rerank methods`.")] = "scorer",
+    method: Annotated[str, typer.Option(help="A row of `rerank methods`, or auto.")] = "auto",
     top_n: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
     engine: Annotated[str, typer.Option(help="auto, vllm, http, transformers or scorer.")] = "auto",
     base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible server.")] = None,

@@ -7,6 +7,7 @@ text, without a traceback, and leaves with its exit code.
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +67,12 @@ def extra(module: str, name: str) -> ModuleType:
         if missing.name != module.split(".")[0]:
             raise
         raise MissingExtra(f"{module} is not installed; {installing(name)}") from None
+
+
+def refuse_missing(module: str, name: str) -> None:
+    """Raise what `extra` would raise hours later; nothing is imported."""
+    if find_spec(module) is None:
+        raise MissingExtra(f"{module} is not installed; {installing(name)}")
 
 
 @contextmanager

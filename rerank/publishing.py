@@ -14,6 +14,7 @@ from rerank import datasets, views
 from rerank.errors import InputError, UsageError
 from rerank.leaderboard import Board, Entry, View, board, page, read_folders, report
 from rerank.pipeline.evidence import qrels_sha256
+from rerank.runs import RESULT
 from rerank.scoring import Ties, score_runs
 
 RUN_FILE = re.compile(r"(.+?)(\.(trec|run|res|txt))(\.gz)?")
@@ -81,9 +82,17 @@ def run_files(folder: Path) -> dict[str, Path]:
         (found[1], p) for p in sorted(folder.iterdir()) if (found := RUN_FILE.fullmatch(p.name))
     ]
     if not named:
-        raise InputError.at(folder, None, "no run files in it: .trec, .run, .res or .txt, .gz too")
+        what = "no run files in it: .trec, .run, .res or .txt, .gz too"
+        raise InputError.at(folder, None, f"{what}{_of_run_folders(folder)}")
     stems = [stem for stem, _ in named]
     return {stem if stems.count(stem) == 1 else path.name: path for stem, path in named}
+
+
+def _of_run_folders(folder: Path) -> str:
+    """What to do where the runs are in folders below; empty where there are none."""
+    below = sorted(file.parent for file in folder.glob(f"*/**/{RESULT}"))
+    what = "; it holds run folders: leave out --qrels and --data, or name one, as --runs"
+    return f"{what} {below[0]}" if below else ""
 
 
 def stale(files: Mapping[Path, str], write: bool) -> list[Path]:

@@ -112,6 +112,20 @@ def test_a_limited_run_says_so_on_its_row(rerank, small):
     ]
 
 
+def test_a_run_over_fewer_queries_says_that_it_replaces_a_result_over_more(rerank, small):
+    """A trial with a limit replaced a finished run in silence."""
+    path = recipe(ORACLE)
+    rerank("run", path)
+    _, _, err = rerank("run", path, "--limit", 2)
+    line = f"rerank: mine: this run of 2 queries replaces a result over {QUERIES}; --out keeps both"
+    assert err == f"{line}\n{wrote('mine')}"
+    assert rerank("run", path, "--limit", 2)[2] == wrote("mine"), "as many are no loss"
+    assert rerank("run", path)[2] == wrote("mine"), "nor are more"
+    assert rerank("run", path, "--limit", 1, "--out", "trial")[2] == wrote("trial/mine")
+    Path("mine/result.json").write_text('{"cost": 3}')
+    assert rerank("run", path, "--limit", 1)[2] == wrote("mine")
+
+
 def test_dry_run_loads_no_model_and_writes_nothing(rerank, small, monkeypatch):
     opened = engines(monkeypatch, by_length)
     path = recipe('dataset = "small"\nmethod = "listwise"\nmodel = "no/such-model"\n')

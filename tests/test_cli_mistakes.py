@@ -20,7 +20,17 @@ pytestmark = pytest.mark.usefixtures("here")
         (f"{ORACLE}depth = 0", 4, "mine.toml: key 'depth'"),
         (f"{ORACLE}measures = []", 4, "mine.toml: key 'measures'"),
         ('dataset = "small"', 4, "mine.toml: key 'method' is missing: a row of"),
-        (ORACLE.replace("setwise-heapsort", "setwise"), 4, "no method 'setwise'; there are: "),
+        (ORACLE.replace("setwise-heapsort", "setwise"), 4,
+         "no method 'setwise'; did you mean 'setwise-heapsort' or "),
+        (ORACLE.replace("setwise-heapsort", "listwize"), 4, "key 'method': no method 'listwize';"
+         " did you mean 'listwise'? `rerank methods` lists them all\n"),
+        (ORACLE.replace("setwise-heapsort", "zzz"), 4,
+         "key 'method': no method 'zzz'; `rerank methods` lists them all\n"),
+        (f'{ORACLE}first = "bm52"', 4, "mine.toml: key 'first': bm52: no such file, and no first"
+         " stage of that name: bm25, lucene, dense, hybrid, feedback, cur; did you mean 'bm25'?\n"),
+        (f'{ORACLE}first = "zzz"', 4, "lucene, dense, hybrid, feedback, cur\n"),
+        (f'{ORACLE}first = "hybrid"\nfusion.of = ["bm25", "dens"]', 4,
+         "mine.toml: key 'fusion.of': dens: no such file, and no first stage of that name: bm25"),
         (f'{ORACLE}engine = "llama"', 4, "mine.toml: key 'engine'"),
         (f'{ORACLE}on_error = "ignore"', 4, "mine.toml: key 'on_error'"),
         (ORACLE.replace("dataset", "suite"), 4, "mine.toml: no suite called 'small'; there are: "),
@@ -85,6 +95,7 @@ def test_a_mistake_in_the_second_recipe_is_found_before_the_first_runs(fails, sm
     ("change", "code", "says"),
     [
         ("depht=5", 2, "--set 'depht=5': mine.toml: key 'depht': is not a known key"),
+        ("first=bm52", 2, "--set 'first=bm52': mine.toml: key 'first': bm52: no such file, and no"),
         ("engine=http", 2, "--set 'engine=http': mine.toml: key 'base_url' is missing"),
         ("depth", 2, "--set 'depth': write key=value"),
         ("=5", 2, "--set '=5': write key=value"),

@@ -93,6 +93,17 @@ def test_rank_prints_rank_score_and_line_best_first(rerank, sky):
     assert sky == [("scorer", "boxed", {})]
 
 
+def test_rank_asks_a_model_by_the_method_that_fits_it(rerank, sky, monkeypatch):
+    """It took every model for a scorer, and refused the language model that ships."""
+    pytest.importorskip("transformers")
+    likely = [float(place) for place in range(26)]
+    opened = engines(monkeypatch, lambda r: Reply(scores=(*likely[: len(r.want.labels)],)))
+    code, out, err = rerank("rank", "sky", "texts.txt", "--model", "boxed-decoder")
+    assert (code, err) == (0, "") and out.splitlines()[0] == "1\t-\tsky, sky and sky"
+    [(engine, model, _)] = opened
+    assert engine != "scorer" and model == "boxed-decoder"
+
+
 def test_rank_takes_stdin_json_lines_and_top_n(rerank, sky, monkeypatch):
     lines = '{"text": "sea", "id": 7}\r\n{"title": "sky", "text": "sky é"}\r\nplain\r\n'
     stdin(monkeypatch, lines.encode())
@@ -155,7 +166,7 @@ def test_rank_with_a_score_that_cannot_be_read_is_done_with_7_and_valid_json(
         (["bad.jsonl"], 4, "bad.jsonl:2: not JSON"),
         (["textless.jsonl"], 4, "textless.jsonl:1: a JSON object needs a 'text'"),
         (["latin.txt"], 4, "latin.txt:1: not UTF-8"),
-        (["texts.txt", "--method", "nope"], 2, "no method 'nope'; there are: auto, first-stage"),
+        (["texts.txt", "--method", "nope"], 2, "no method 'nope'; auto takes one that fits"),
         (["texts.txt", "--method", "first-stage"], 2, "method first-stage asks nothing"),
         (["texts.txt", "--engine", "nope"], 2, "no engine 'nope'; there are: auto, vllm, http"),
         (["texts.txt", "--engine", "scorer", "--base-url", "http://x/v1"], 2,

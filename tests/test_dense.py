@@ -1,6 +1,7 @@
 """Dense retrieval: indexes against an exact search, a real encoder on a real collection."""
 
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from shared import collection
 from rerank import datasets
 from rerank.engines.models import embedders
 from rerank.errors import EngineError, InputError, MissingExtra, UsageError
+from rerank.recipes import Recipe
 from rerank.recipes.stages import DenseOptions, MuveraOptions
 from rerank.records import Doc, Query
 from rerank.retrieve.dense import Dense
 from rerank.retrieve.indexes import INDEXES, Vectors, best, cut, recall
+from rerank.tasks import load_tasks, suite_of
 
 CORPUS = [Doc(f"d{n}", f"{n}") for n in range(600)]
 
@@ -198,10 +201,42 @@ def test_an_empty_corpus_and_a_depth_below_one_are_refused(tmp_path):
 
 
 def test_a_missing_faiss_is_named_with_the_line_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "faiss", None)
+    """It was found when the whole corpus had been encoded."""
+    monkeypatch.setitem(sys.modules, "faiss", None)
     dense(tmp_path, CORPUS[:2])
-    with pytest.raises(MissingExtra, match="dense"):
-        dense(tmp_path, CORPUS[:2], index="hnsw")
+    for index in ("hnsw", "ivfpq", "binary"):
+        with pytest.raises(MissingExtra, match=r"faiss is not installed; run: .*\[dense\]'"):
+            dense(tmp_path, CORPUS, encoder := Drawn(), index=index)
+        assert encoder.asked == []
+
+
+def test_vectors_that_lucene_cannot_compare_are_refused_before_they_are_made(tmp_path):
+    with pytest.raises(UsageError, match="compares vectors by cosine"):
+        dense(tmp_path, CORPUS, encoder := Drawn(), index="lucene", similarity="dot")
+    assert encoder.asked == []
+
+
+@pytest.mark.parametrize(
+    ("package", "of", "options"),
+    [
+        ("pyserini", ["dense", "lucene"], {}),
+        ("pyserini", ["bm25", "dense"], {"index": "lucene"}),
+        ("pyserini", ["bm25", "dense"], {"lucene": "there"}),
+        ("faiss", ["bm25", "dense"], {"index": "hnsw"}),
+        ("bm25s", ["dense", "bm25"], {}),
+        ("transformers", ["bm25", "dense"], {}),
+        ("sentence_transformers", ["bm25", "dense"], {"library": "sentence-transformers"}),
+    ],
+)
+def test_what_the_second_first_stage_lacks_is_found_before_the_first_one_works(
+    monkeypatch, package, of, options
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(datasets, "load_entry", pytest.fail)
+    keys = {"fusion": {"of": of}, "dense": options, "method": "first-stage"}
+    recipe = Recipe(dataset="small", first="hybrid", **keys)
+    with pytest.raises(MissingExtra, match=f"{package} is not installed; run: "):
+        next(load_tasks(recipe, suite_of(recipe)))
 
 
 def test_recall_counts_for_each_query_what_was_found_of_the_exact_best():

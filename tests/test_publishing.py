@@ -198,7 +198,11 @@ def test_run_files_need_judgments_and_their_options_need_run_files(two, rerank):
     code, err = rerank("-m", "map")
     assert code == 2 and "give --qrels, too" in err
     code, err = rerank("--qrels", "small/qrels/test.tsv", "--runs", "small")
-    assert code == 4 and "small: no run files in it" in err
+    assert code == 4 and "small: no run files in it: .trec, .run, .res or .txt, .gz too\n" in err
+    code, err = rerank("--qrels", "small/qrels/test.tsv", "--runs", "runs")
+    there = "it holds run folders: leave out --qrels and --data, or name one, as --runs"
+    assert code == 4 and err.endswith(f".txt, .gz too; {there} runs/s/first\n")
+    assert rerank("--qrels", "small/qrels/test.tsv", "--runs", "runs/s/first")[0] == 0
     with pytest.raises(UsageError, match="give --qrels, or --data with a collection"):
         publishing.from_files(Path("runs"), None, "", ["map"])
 

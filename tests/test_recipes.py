@@ -29,6 +29,15 @@ def test_a_recipe_needs_little_and_has_the_usual_defaults(read):
     assert recipe.row.strategy == "sliding-window" and recipe.needs_model
 
 
+def test_a_first_stage_may_be_a_file_of_any_name_or_one_that_is_written_later(
+    read, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").touch()
+    for name in ("plain", "later.trec", "runs/later", "{dataset}"):
+        assert read(f'{PLAIN}first = "{name}"').first == name
+
+
 def test_a_recipe_cannot_be_changed_after_it_was_read(read):
     with pytest.raises(ValueError, match="frozen"):
         read(PLAIN).method = "first"

@@ -283,7 +283,8 @@ def test_sampling_is_what_it_is_in_a_recipe(opened):
             {"method": "listwise", "budget": {"minutes": 1}},
             "budget minutes: .*; it takes: calls, tokens, seconds",
         ),
-        ({"method": "nope"}, "no method 'nope'; there are: auto, first-stage, scorer"),
+        ({"method": "nope"}, "no method 'nope'; auto takes one that fits, and `rerank methods`"),
+        ({"method": "listwize"}, r"no method 'listwize'; did you mean 'listwise'\? `rerank"),
         ({"method": "first-stage"}, "method first-stage asks nothing"),
         (
             {"method": "listwise", "options": {"windw": 3}},

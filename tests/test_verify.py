@@ -99,13 +99,30 @@ def test_a_document_that_was_reworded_shows_in_the_candidates_hash_alone(folder)
 def test_a_recipe_that_was_changed_after_its_run_is_named(folder):
     (folder / "recipe.toml").write_text(ORACLE.replace("noise = 1", "noise = 2"))
     [line] = verify(folder)
-    assert (
-        line
-        == f"{folder}/recipe.toml is not the recipe that this run was made from; repeat the run"
-    )
+    assert "oracle.noise is 1.0 in the run and 2 in it; it was run with --set" in line
     noisier = edited(folder, lambda result: result["recipe"]["oracle"].update(noise=2.0))
     [line] = noisier
     assert line.startswith("recipe_sha256 is said to be")
+
+
+def test_a_run_made_in_place_with_set_is_verified_with_the_same_set(folder):
+    """It said that the recipe is not the run's, and nothing else, whatever was set."""
+    pipeline.run(read_recipe(folder / "recipe.toml", ["limit=2", "options.k=3"]), folder)
+    [line] = verify(folder)
+    assert line.startswith(f"{folder}/recipe.toml is not the recipe that this run was made from: ")
+    assert "options.k is 3 in the run and not set in it, limit is 2 in the run and not" in line
+    [line] = verify(folder, ["limit=2"])
+    assert "limit" not in line and "options.k is 3 in the run and not set in it" in line
+    assert verify(folder, ["limit=2", "options.k=3"]) == []
+    found = verify(folder, ["limit=1", "options.k=3"])
+    assert "limit is 2 in the run and not set in it" in found[0] and len(found) > 1
+
+
+def test_a_key_that_is_as_usual_on_one_side_is_named_with_what_each_side_says(folder):
+    (folder / "recipe.toml").write_text(f"{ORACLE}bm25.k1 = 0.9\nbm25.b = 0.5\n")
+    pipeline.run(read_recipe(folder / "recipe.toml", ["bm25.k1=1.2", "bm25.b=0.4"]), folder)
+    [line] = verify(folder)
+    assert "bm25.b is 0.4 in the run and 0.5 in it, bm25.k1 is 1.2 in the run and 0.9 in" in line
 
 
 def test_data_that_moved_are_named_and_can_be_pointed_at(folder):

@@ -13,7 +13,7 @@ def verify(
     folders: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN...")],
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Where data are now, as in dataset=../there."),
+        typer.Option("--set", help="As the run was made, or where data are now: dataset=../there."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:

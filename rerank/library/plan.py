@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rerank.checking import meant
 from rerank.cost import strategy_of
 from rerank.engines.opening import ENGINES, choose, refuse_unserved
 from rerank.errors import UsageError
@@ -115,7 +116,8 @@ def _row(method: str, wanted: Wanted) -> Method:
     if strategy and method == "auto":
         return Method(strategy, prompt or "", "", "", "", dict(options), said)
     if method not in METHODS:
-        raise UsageError(f"no method {method!r}; there are: auto, {', '.join(METHODS)}")
+        near = meant(method, ["auto", *METHODS]) or "; auto takes one that fits, and"
+        raise UsageError(f"no method {method!r}{near} `rerank methods` lists them all")
     row = METHODS[method]
     changed = options if strategy else {**row.options, **options}
     return Method(

@@ -80,6 +80,7 @@ def run(
     tasks = list(load_tasks(recipe, suite))
     files = _run_files(tasks)
     widest = _ready(recipe, tasks)
+    _warn_of_fewer(folder, sum(len(task.candidates) for task in tasks))
     folder.mkdir(parents=True, exist_ok=True)
     datasets: dict[str, Any] = {}
     scores: dict[str, dict[str, dict[str, float]]] = {}
@@ -111,6 +112,17 @@ def _ready(recipe: Recipe, tasks: Sequence[Task]) -> int:
         _oracle(recipe, task)
         evidence.measured(task, {}, task.measures)  # a missing extra, not hours later
     return max(cost.widest for cost in costs)
+
+
+def _warn_of_fewer(folder: Path, queries: int) -> None:
+    """Say that a result over more queries is about to be replaced, as by a trial with a limit."""
+    try:
+        known = runs.read_result(folder)["cost"]["queries"] if folder.is_dir() else 0
+    except (InputError, KeyError, TypeError):  # no result, or a damaged one: nothing is lost
+        return
+    if isinstance(known, int) and known > queries:
+        what = "%s: this run of %d queries replaces a result over %d; --out keeps both"
+        LOG.warning(what, folder, queries, known)
 
 
 def _written(

@@ -25,27 +25,63 @@ ADDED_UP = ("questions", "calls", "slots", "prompt_tokens", "completion_tokens",
 def verify(folder: Path, changes: Sequence[str] = ()) -> list[str]:
     """What in a run folder is not as the run file and the data have it, a line each.
 
-    `changes` are `key=value` for data that have moved since, such as `dataset=../there`.
+    `changes` are `key=value` for data that have moved since, such as `dataset=../there`, or those
+    that the run was made with.
     """
     result = runs.read_result(folder)
     try:
         recipe = files.checked(Recipe, result["recipe"], folder / runs.RESULT)
         where = files.checked(Recipe, changed(result["recipe"], changes), folder / runs.RESULT)
-        return [*_made_from(folder, result, recipe), *_numbers(folder, result, where)]
+        return [*_made_from(folder, result, recipe, changes), *_numbers(folder, result, where)]
     except (KeyError, TypeError, AttributeError) as missing:
         what = f"not what this version writes ({type(missing).__name__}: {missing}); repeat the run"
         raise InputError.at(folder / runs.RESULT, None, what) from None
 
 
-def _made_from(folder: Path, result: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
+def _made_from(
+    folder: Path, result: Mapping[str, Any], recipe: Recipe, changes: Sequence[str]
+) -> Iterator[str]:
     """The recipe and the wording, by their hashes, and the sums of the costs."""
     yield from _unlike("recipe_sha256", result["recipe_sha256"], evidence.recipe_sha256(recipe))
     yield from _unlike("prompt_sha256", result["prompt_sha256"], evidence.prompt_sha256(recipe))
-    if (path := folder / "recipe.toml").is_file() and read_recipe(path) != recipe:
-        yield f"{path} is not the recipe that this run was made from; repeat the run"
+    if (path := folder / "recipe.toml").is_file() and (odd := _odd_keys(path, recipe, changes)):
+        yield (
+            f"{path} is not the recipe that this run was made from: {', '.join(odd)}; it was run"
+            " with --set (verify it with the same), or the recipe has changed since (repeat the"
+            " run)"
+        )
     for key in ADDED_UP:
         total = sum(part["cost"][key] for part in result["datasets"].values())
         yield from _unlike(f"cost.{key}", result["cost"][key], total)
+
+
+def _odd_keys(path: Path, recipe: Recipe, changes: Sequence[str]) -> list[str]:
+    """Each key that neither a recipe's file nor the file with changes has as the run has it."""
+    raw = files.read_toml(path)
+    again = files.checked(Recipe, changed(raw, changes), path)
+    run, plain, other = (
+        _flat(one.model_dump(mode="json", exclude_defaults=True, by_alias=True))
+        for one in (recipe, read_recipe(path), again)
+    )
+    keys = dict.fromkeys([*plain, *run])
+    odd = [key for key in keys if run.get(key) not in (plain.get(key), other.get(key))]
+    made, written = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(raw)
+    return [
+        f"{key} is {_said(made, key)} in the run and {_said(written, key)} in it" for key in odd
+    ]
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a table and of those in it, by keys with dots."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        inner = isinstance(value, dict) and value
+        found |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return found
+
+
+def _said(values: Mapping[str, Any], key: str) -> str:
+    return "not set" if values.get(key) is None else json.dumps(values[key], default=str)
 
 
 def _numbers(folder: Path, result: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import pydantic
 
 from rerank import files
-from rerank.checking import Table
+from rerank.checking import Table, meant
 from rerank.errors import InputError, UsageError
 from rerank.files import Strict
 from rerank.methods import METHODS, Method
@@ -183,7 +183,10 @@ def _complaint(check: Callable[[Keys, Path], object], raw: Keys, path: Path) -> 
 
 def _mistake(recipe: Recipe) -> str:
     """What keys that are right by themselves get wrong together; empty if nothing."""
-    parts = (_of_the_method, _of_the_first_stage, _of_the_fusion, _of_the_documents, _of_the_model)
+    parts = (
+        *(_of_the_method, _of_the_names, _of_the_first_stage, _of_the_fusion),
+        *(_of_the_documents, _of_the_model),
+    )
     return next(filter(None, (part(recipe) for part in parts)), "")
 
 
@@ -191,9 +194,22 @@ def _of_the_method(recipe: Recipe) -> str:
     if not (recipe.method or recipe.strategy):
         return "key 'method' is missing: a row of `rerank methods` (or give a 'strategy')"
     if recipe.method and recipe.method not in METHODS:
-        return f"key 'method': no method {recipe.method!r}; there are: {', '.join(METHODS)}"
+        near = meant(recipe.method, METHODS) or ";"
+        return f"key 'method': no method {recipe.method!r}{near} `rerank methods` lists them all"
     if "neighbours" in recipe.options:
         return "key 'options': 'neighbours' is no option but a key of the recipe's own"
+    return ""
+
+
+def _of_the_names(recipe: Recipe) -> str:
+    """That a first stage is none and no file is called so. A path may be written later."""
+    named = [("first", recipe.first)]
+    named += [("fusion.of", name) for name in recipe.fusion.of if recipe.first == "hybrid"]
+    for key, name in named:
+        if name in RETRIEVED or any(mark in name for mark in "./\\{") or Path(name).exists():
+            continue
+        there = f"no such file, and no first stage of that name: {', '.join(RETRIEVED)}"
+        return f"key {key!r}: {name}: {there}{meant(name, RETRIEVED)}"
     return ""
 
 

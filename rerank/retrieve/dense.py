@@ -17,7 +17,7 @@ from rerank.engines.models.embedders import EMBEDDERS, Embeds
 from rerank.errors import InputError, UsageError, extra
 from rerank.recipes.stages import DenseOptions, MuveraOptions
 from rerank.records import Doc, Query, Run
-from rerank.retrieve.indexes import INDEXES, Flat, Vectors, recall
+from rerank.retrieve.indexes import INDEXES, Flat, Vectors, recall, refuse_unready
 from rerank.retrieve.muvera import of_docs, of_queries, width
 from rerank.retrieve.vectors import Store, encoded
 
@@ -38,6 +38,7 @@ class Dense:
         docs = list(corpus)
         if not docs:
             raise InputError("the corpus is empty; dense retrieval needs at least one document")
+        refuse_unready(self.options)
         self.ids = [doc.id for doc in docs]
         self.encoder = encoder or embedder(self.options)
         self._sides = sides(self.encoder, self.options)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import Any, NamedTuple, Protocol
 
-from rerank.errors import UsageError, extra
+from rerank.errors import UsageError, extra, refuse_missing
 from rerank.recipes.stages import DenseOptions
 
 BLOCK = 64 * 2**20  # bytes of scores at once
@@ -198,6 +198,16 @@ INDEXES: dict[str, Callable[[Vectors, DenseOptions], Index]] = {
     "binary": Binary,
 }
 """The indexes by the names that a recipe calls them."""
+
+
+def refuse_unready(options: DenseOptions) -> None:
+    """Raise for an index that could not be built of the vectors once they are encoded."""
+    if options.index == "lucene":
+        from rerank.retrieve.lucene_vectors import refuse_unready
+
+        refuse_unready(options)
+    elif options.index != "flat":
+        refuse_missing("faiss", "dense")
 
 
 def recall(found: Found, exact: Found) -> float:

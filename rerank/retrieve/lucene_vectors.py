@@ -28,7 +28,7 @@ class LuceneGraph:
     """An index of a corpus's vectors, beside those of faiss."""
 
     def __init__(self, vectors: Vectors, options: DenseOptions, cache: Path | None = None) -> None:
-        _refuse_lengths(options)
+        refuse_unready(options)
         self._width = vectors.keep
         self.numbers = {
             "m": options.m,
@@ -63,7 +63,7 @@ class GivenGraph:
 
     def __init__(self, options: DenseOptions, encoder: Embeds) -> None:
         assert options.lucene
-        _refuse_lengths(options)
+        refuse_unready(options)
         self._graph = Graph(place_of(options.lucene, "hnsw"), options.ef_search)
         self._encoder = encoder
         own = options.query_prompt
@@ -93,9 +93,11 @@ class Graph:
             yield hit.docid, 2 * float(hit.score) - 1
 
 
-def _refuse_lengths(options: DenseOptions) -> None:
+def refuse_unready(options: DenseOptions) -> None:
+    """Raise for vectors that Lucene would not compare, and where it is not installed."""
     if options.similarity != "cosine":
         raise UsageError('Lucene compares vectors by cosine here; use dense.index = "hnsw"')
+    find()
 
 
 def _blocks(vectors: Vectors) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from rerank.passages import Cut
 from rerank.recipes import Recipe
 from rerank.recipes.suites import Entry, Suite, read_suite
 from rerank.records import Doc, Qrels, Query
+from rerank.retrieve import refuse_unready
 from rerank.retrieve.bm25 import BM25
 from rerank.retrieve.extract import by_words, extracted
 from rerank.retrieve.neighbours import Neighbours
@@ -66,6 +67,8 @@ def measures_of(suite: Suite, entry: Entry) -> tuple[str, ...]:
 
 def load_tasks(recipe: Recipe, suite: Suite) -> Iterator[Task]:
     """Load each dataset of the suite and find its candidates; one at a time."""
+    for name in [*recipe.retrieved, *(["bm25"] if recipe.neighbours else [])]:
+        refuse_unready(name, recipe.stage(name))
     for entry in suite.datasets:
         first = recipe.first.replace("{dataset}", entry.label)
         if entry.source:
