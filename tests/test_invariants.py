@@ -73,7 +73,11 @@ def spelled(ranking):
 
 @quick
 @given(
-    st.sampled_from(ASKING), st.integers(0, 99), texts, documents, st.none() | st.integers(1, 30)
+    st.sampled_from(ASKING),
+    st.integers(0, 99),
+    texts.filter(str.strip),
+    documents,
+    st.none() | st.integers(1, 30),
 )
 @pytest.mark.filterwarnings("ignore:method")
 def test_hits_are_a_prefix_of_a_permutation_of_the_callers_own_objects(
