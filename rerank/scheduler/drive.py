@@ -7,7 +7,6 @@ they cost, and nothing of what they mean.
 
 from collections import deque
 from collections.abc import Collection, Hashable, Iterable, Iterator
-from contextlib import contextmanager
 from threading import Timer
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
@@ -87,9 +86,7 @@ class Drive(Generic[K, R]):
         An answer that nobody waits for was asked by a drive that was given up, or by a job that
         was dropped.
         """
-        with self._woken_in_time():
-            answers = self._judge.poll()
-        for ticket, answer in answers:
+        for ticket, answer in self._polled_in_time() if self._timed else self._judge.poll():
             number, place = divmod(cast(int, ticket), 1 << PLACES)
             job = self._waiting.get(number)
             if job is None or not job.receive(place, answer):
@@ -97,20 +94,20 @@ class Drive(Generic[K, R]):
             self.out -= 1
             if answer.status is Status.FAILED:
                 _fail(job, answer, self._on_error)
-            if not job.out:
-                yield from self._completed(job)
+            if not job.out and self._ends(job):
+                yield job
         for job in [job for job in self._timed if job.seconds_left() <= 0]:
             self._take_back(job)
-            yield from self._completed(job)
+            if self._ends(job):
+                yield job
 
-    def _completed(self, job: Job[K, R]) -> Iterator[Job[K, R]]:
-        """A job that waits for nothing more is ready, or here if it has failed."""
+    def _ends(self, job: Job[K, R]) -> bool:
+        """Whether a job that waits for nothing more has failed; else it is ready."""
         del self._waiting[job.number]
         self._timed.discard(job)
-        if job.error:
-            yield job
-        else:
+        if not job.error:
             self.ready.append(job)
+        return bool(job.error)
 
     def _take_back(self, job: Job[K, R]) -> None:
         """Ask no more for what a job whose seconds are over has with the judge."""
@@ -119,18 +116,15 @@ class Drive(Generic[K, R]):
         self.out -= len(numbers)
         self._interruptible.cancel([(job.number << PLACES) + number for number in numbers])
 
-    @contextmanager
-    def _woken_in_time(self) -> Iterator[None]:
-        """A block in which the judge is woken once the seconds of a job are over."""
-        if not (self._timed and self._interruptible):
-            yield
-            return
+    def _polled_in_time(self) -> Iterable[tuple[Hashable, Answer]]:
+        """Wait for answers, and no longer than until the seconds of a job are over."""
+        assert self._interruptible
         first = min(job.seconds_left() for job in self._timed)
         alarm = Timer(max(first, 0), self._interruptible.wake)
         alarm.daemon = True
         alarm.start()
         try:
-            yield
+            return self._judge.poll()
         finally:
             alarm.cancel()
 
