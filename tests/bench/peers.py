@@ -27,7 +27,7 @@ def pylate() -> Path:
 
 
 def _made(name: str, packages: tuple[str, ...]) -> Path:
-    """An environment's Python; made once."""
+    """An environment's Python, made once, which finds our packages behind its own."""
     home = cache() / "bench" / name
     python = home / "bin" / "python"
     if not (home / "done").exists():
@@ -35,7 +35,7 @@ def _made(name: str, packages: tuple[str, ...]) -> Path:
         uv = Path(sys.executable).with_name("uv")
         command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python, *packages]
         subprocess.run(command, check=True)
-        [site] = home.glob("lib/python*/site-packages")
-        (site / "ours.pth").write_text(sysconfig.get_paths()["purelib"])
         (home / "done").touch()
+    [site] = home.glob("lib/python*/site-packages")  # whichever checkout of ours asks now
+    (site / "ours.pth").write_text(sysconfig.get_paths()["purelib"])
     return python

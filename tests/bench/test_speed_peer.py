@@ -61,7 +61,9 @@ def said(python, script, *given):
     alike = os.environ | IN_PROCESS | ONE_THREAD
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200, env=alike)
     if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1]}
+        error = done.stderr.strip().splitlines()[-1]
+        assert not error.startswith("ModuleNotFoundError"), f"{python}: {error}"
+        return {"error": error}
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
