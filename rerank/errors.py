@@ -69,7 +69,7 @@ def extra(module: str, name: str) -> ModuleType:
         raise MissingExtra(f"{module} is not installed; {installing(name)}") from None
 
 
-def refuse_missing(module: str, name: str) -> None:
+def refuse_without(module: str, name: str) -> None:
     """Raise what `extra` would raise hours later; nothing is imported."""
     if find_spec(module) is None:
         raise MissingExtra(f"{module} is not installed; {installing(name)}")

@@ -7,7 +7,7 @@ when it is made.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from rerank.errors import refuse_missing
+from rerank.errors import refuse_without
 from rerank.recipes.stages import BM25Options, DenseOptions, LuceneOptions
 from rerank.records import Doc, Query, Run
 from rerank.retrieve.bm25 import BM25
@@ -67,13 +67,13 @@ RETRIEVERS: dict[str, Callable[[Iterable[Doc], Any], Retriever]] = {
 def refuse_unready(first: str, options: Any) -> None:
     """Raise for a retriever that lacks a package, before another one has worked for hours."""
     if first == "bm25":
-        refuse_missing("bm25s", "eval")
+        refuse_without("bm25s", "eval")
     elif first == "lucene":
         from rerank.retrieve.java import find
 
         find()
         if options.impact:
-            refuse_missing("transformers", "transformers")
+            refuse_without("transformers", "transformers")
     elif first == "dense":
         _refuse_undense(options)
 
@@ -82,8 +82,8 @@ def _refuse_undense(options: DenseOptions) -> None:
     from rerank.retrieve import indexes, lucene_vectors
 
     if options.library == "sentence-transformers":
-        refuse_missing("sentence_transformers", "dense")
-    refuse_missing("transformers", "transformers")
+        refuse_without("sentence_transformers", "dense")
+    refuse_without("transformers", "transformers")
     if options.lucene:
         lucene_vectors.refuse_unready(options)
     else:

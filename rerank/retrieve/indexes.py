@@ -15,7 +15,7 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import Any, NamedTuple, Protocol
 
-from rerank.errors import UsageError, extra, refuse_missing
+from rerank.errors import UsageError, extra, refuse_without
 from rerank.recipes.stages import DenseOptions
 
 BLOCK = 64 * 2**20  # bytes of scores at once
@@ -207,7 +207,7 @@ def refuse_unready(options: DenseOptions) -> None:
 
         refuse_unready(options)
     elif options.index != "flat":
-        refuse_missing("faiss", "dense")
+        refuse_without("faiss", "dense")
 
 
 def recall(found: Found, exact: Found) -> float:
