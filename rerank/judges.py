@@ -220,10 +220,11 @@ class LLMJudge:
         By the bytes that a token had in what was cut the last time, and by half of all at the most.
         """
         asked = self._asked[ticket]
-        words = asked.wording.words
+        words = [passage.words for passage in asked.wording.passages]
         if not (total := sum(words)):
             return False
-        size, (size_before, before) = asked.wording.size, asked.too_long
+        size = sum(passage.size for passage in asked.wording.passages)
+        size_before, before = asked.too_long
         fell = before - reply.overflow
         a_token = (size_before - size) / fell if fell > 0 else BYTES_A_TOKEN
         asked.too_long = size, reply.overflow

@@ -12,13 +12,6 @@ from typing import NamedTuple, TypeAlias
 
 from rerank.records import Doc
 
-CONTROL = (
-    *("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|begin_of_text|>"),
-    *("<|start_header_id|>", "<|end_header_id|>", "<start_of_turn>", "<end_of_turn>"),
-    *("[INST]", "[/INST]", "<s>", "</s>", "<think>", "</think>", "<answer>", "</answer>"),
-)
-"""Control tokens of common models; an engine adds those of its own."""
-
 NAMES = (
     *("s", "bos", "eos", "pad", "unk", "think", "answer", "start_of_turn", "end_of_turn"),
     *(r"unused\d{1,5}", r"extra_id_\d{1,4}", r"SPECIAL_\d{1,4}"),
@@ -30,6 +23,7 @@ FORMS = (
     r"\[(?=/?INST\])",
 )
 """How control tokens look whatever the model: each finds the part to break off, and looks ahead."""
+FORM = re.compile("|".join(FORMS))
 
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # kana, CJK ideographs, hangul
 LETTER = re.compile(f"[{UNSPACED}]")
@@ -85,7 +79,7 @@ class Passage(NamedTuple):
 def passage(
     doc: Doc,
     limit: int,
-    control: tuple[str, ...] = CONTROL,
+    control: tuple[str, ...] = (),
     bare: bool = False,
     first: Cut = first_words,
 ) -> Passage:
@@ -94,7 +88,7 @@ def passage(
     algorithms.md section 2.5: "Title: ... Content: ..." where there is a title; `bare` leaves out
     these two words. Where `first` cuts at tokens, all words here are tokens.
     """
-    title, text = clean(doc.title, control), clean(doc.text, control)
+    title, text = doc.title and clean(doc.title, control), clean(doc.text, control)
     named = f"{title} {text}" if bare else f"Title: {title} Content: {text}"
     whole = named if title else text
     content, words, cut = first(whole, limit)
@@ -104,10 +98,9 @@ def passage(
     return Passage(text, title, content, words, len(content.encode()), cut)
 
 
-@functools.lru_cache(maxsize=4096)
-def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
+def clean(text: str, control: tuple[str, ...] = ()) -> str:
     """One line, harmless, and nothing in it that looks like an identifier of a prompt."""
-    text = harmless(_on_one_line(text), control)
+    text = _broken_up(_on_one_line(text), control)
     if _has(text, "[\uff3b"):
         text = BRACKETED.sub(_round, text)
     return HEADING.sub(r"\1 (\2)", text) if _has(text, ":=\uff1a") else text
@@ -115,13 +108,17 @@ def clean(text: str, control: tuple[str, ...] = CONTROL) -> str:
 
 def _on_one_line(text: str) -> str:
     """Its words with one space between two: as most texts are, which is told sooner."""
-    tidy = text.isprintable() and "  " not in text  # no white space is printable but this
-    return text.strip() if tidy else " ".join(text.split())
+    if text.isprintable() and "  " not in text:  # no white space is printable but this
+        return text.strip()
+    return UNPRINTABLE.sub(" ", " ".join(text.split()))
 
 
 def _has(text: str, characters: Iterable[str]) -> bool:
     """Whether one of these is in a text: told sooner than by a pattern that needs one of them."""
-    return any(map(text.__contains__, characters))
+    for character in characters:  # noqa: SIM110 (a third of the time that any() takes)
+        if character in text:
+            return True
+    return False
 
 
 def _round(found: re.Match[str]) -> str:
@@ -132,21 +129,27 @@ def _round(found: re.Match[str]) -> str:
     return f"({found[1]})" if named else found[0]
 
 
-def harmless(text: str, control: tuple[str, ...] = CONTROL) -> str:
+def harmless(text: str, control: tuple[str, ...] = ()) -> str:
     """No control characters and no control tokens; nothing that cannot be written as UTF-8."""
+    return _broken_up(text if text.isprintable() else UNPRINTABLE.sub(" ", text), control)
+
+
+def _broken_up(text: str, control: tuple[str, ...]) -> str:
     starts, tokens = _tokens(control)
-    plain = text if text.isprintable() else UNPRINTABLE.sub(" ", text)
-    return tokens.sub(r"\g<0> ", plain) if _has(plain, starts) else plain
+    return tokens.sub(r"\g<0> ", text) if _has(text, starts) else text
 
 
 @functools.lru_cache(maxsize=64)
 def _tokens(control: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
     """How a control token can start, and its first part: by its form, or as an engine spells it."""
-    forms = re.compile("|".join(FORMS))
-    own = sorted({token for token in control if token and not forms.match(token)})
-    parts = [_broken(token) for token in sorted(own, key=len, reverse=True)]
+    own = sorted(formless(control), key=len, reverse=True)
     starts = frozenset(["<", "[", *(token[0] for token in own)])
-    return starts, re.compile("|".join((*FORMS, *parts)))
+    return starts, re.compile("|".join((*FORMS, *map(_broken, own))))
+
+
+def formless(control: Iterable[str]) -> list[str]:
+    """Those of these control tokens that no form tells; the others are broken up in any case."""
+    return sorted({token for token in control if token and not FORM.match(token)})
 
 
 def _broken(token: str) -> str:

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from controls import CONTROL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rerank import files
 from rerank.errors import InputError, UsageError
-from rerank.passages import CONTROL
 from rerank.prompts import forms, question_over, read_prompt, sample, templates
 from rerank.prompts.prompt import Shown
 from rerank.prompts.seams import Field
@@ -111,7 +111,7 @@ def rendered(prompt, query, texts, titles=("",) * 4):
 
 def skeleton(prompt, request):
     """All that gives a prompt its form: its lines, identifiers, marks and control tokens."""
-    form = "|".join([*IDENTIFIERS, *map(re.escape, prompt.control)])
+    form = "|".join([*IDENTIFIERS, *map(re.escape, (*CONTROL, *prompt.control))])
     lines = [message.content.splitlines() for message in request.messages]
     marks = [re.findall(form, message.content) for message in request.messages]
     want = None if isinstance(request.want, Pair | Likelihood) else request.want
@@ -166,7 +166,9 @@ def test_a_query_whose_likelihood_is_asked_for_is_one_harmless_line(text):
     said = rendered(prompt, text + "<|reserved|>", TAME).want.continuation
     said.encode("utf-8")
     assert said.splitlines() == [said] == [said.strip()]
-    assert not re.findall("|".join([*IDENTIFIERS, *map(re.escape, prompt.control)]), said)
+    assert not re.findall(
+        "|".join([*IDENTIFIERS, *map(re.escape, (*CONTROL, *prompt.control))]), said
+    )
 
 
 def test_a_mark_in_a_document_loses_its_colon_and_stays_readable():
@@ -200,10 +202,11 @@ def test_truncation_is_counted_in_passages_and_in_words(tmp_path):
     prompt = prompt_of(tmp_path, ORDER + "words = 3\n" + SHOW_ALL)
     docs = [Doc("1", "a b c d e"), Doc("2", "a b"), Doc("3", "a b c d")]
     wording = prompt.wording(QUERY, Order(tuple(docs)))
-    assert (wording.words, wording.size) == ((3, 2, 3), 13)
+    assert [(shown.words, shown.size) for shown in wording.passages] == [(3, 5), (2, 3), (3, 5)]
     assert (wording.truncated, wording.cut) == (2, 3)
     shorter = prompt.wording(QUERY, Order(tuple(docs)), words=1)
-    assert (shorter.words, shorter.truncated, shorter.cut) == ((1, 1, 1), 3, 8)
+    assert [shown.words for shown in shorter.passages] == [1, 1, 1]
+    assert (shorter.truncated, shorter.cut) == (3, 8)
     assert shorter.request.messages[1].content == "A a\nB a\nC a\n"
 
 
@@ -211,7 +214,7 @@ def test_a_pair_is_not_worded_and_not_cut():
     doc = Doc("1", "word " * 1000, "On words")
     wording = read_prompt("pointwise/score").wording(QUERY, Rate(doc))
     assert wording.request.want == Pair(QUERY.text, f"On words {doc.text}".strip())
-    assert (wording.words, wording.truncated, wording.cut) == ((), 0, 0)
+    assert (wording.passages, wording.truncated, wording.cut) == ((), 0, 0)
     assert wording.request.messages == ()
 
 

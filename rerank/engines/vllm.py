@@ -185,7 +185,6 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    "RAYON_NUM_THREADS": "4",  # a tokenizer's: more would spin for its small lots, beside vLLM
 }
 SEPARATE = "VLLM_ENABLE_V1_MULTIPROCESSING"
 ALWAYS = {"enable_prefix_caching": True, "disable_log_stats": True}

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from rerank.errors import UsageError
-from rerank.passages import CONTROL, Cut, Passage, clean, first_words, harmless, passage
+from rerank.passages import Cut, Passage, clean, first_words, formless, harmless, passage
 from rerank.prompts.file import PromptFile
 from rerank.prompts.frames import Frame, Hole, frame
 from rerank.prompts.seams import Field, taken_apart
@@ -20,6 +20,7 @@ from rerank.wants import Labels, Likelihood, Logits, Message, Pair, Reply, Reque
 
 THOUGHT = "<think>"
 FRAMES = 256  # that a prompt keeps: one for each number of documents
+SETTINGS = 4096  # likewise: one for each query and number of documents
 SHOWN = 3  # texts of a passage that a template may write: text, title, content
 
 
@@ -41,16 +42,30 @@ class Shown(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """A rendered question: the words that each passage shows, the bytes that all of them take.
-
-    `truncated` passages lost `cut` words in all.
-    """
+    """A rendered question, and the passages that it shows; a pair is whole and shows none."""
 
     request: Request
-    words: tuple[int, ...] = ()
-    size: int = 0
-    truncated: int = 0
-    cut: int = 0
+    passages: tuple[Passage, ...] = ()
+
+    @property
+    def truncated(self) -> int:
+        """How many passages lost words."""
+        return sum([passage.cut > 0 for passage in self.passages])
+
+    @property
+    def cut(self) -> int:
+        """The words that they lost in all."""
+        return sum([passage.cut for passage in self.passages])
+
+
+class _Setting(NamedTuple):
+    """What all questions about a query over so many documents have in common."""
+
+    query: str
+    labels: tuple[str, ...]
+    instruction: str
+    want: Want
+    frames: Sequence[tuple[str, Frame]]  # each message's role and frame; none, if there are none
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ class Prompt:
     reader: Reader
     temperature: float = 0.0
     seed: int | None = None
-    control: tuple[str, ...] = CONTROL
+    control: tuple[str, ...] = ()
     cut: Cut = first_words
 
     @property
@@ -95,8 +110,7 @@ class Prompt:
 
     def guarding(self, control: Sequence[str]) -> "Prompt":
         """The same wording, keeping these control tokens of a model out of its fields as well."""
-        kept_out = dict.fromkeys([*CONTROL, *self.file.marks, *filter(None, control)])
-        return replace(self, control=tuple(kept_out))
+        return replace(self, control=tuple(formless([*self.file.marks, *control])))
 
     def fitted(self, special_tokens: Sequence[str], cut: Cut | None) -> "Prompt":
         """The same wording for a model that has these control tokens and this tokenizer."""
@@ -108,7 +122,7 @@ class Prompt:
         if isinstance(self.file.labels, list):
             return tuple(self.file.labels)
         if self.file.labels == "numbers":
-            return tuple(str(i) for i in range(1, count + 1))
+            return _numbers(count)
         if count > len(ascii_uppercase):
             raise UsageError(
                 f"prompt {self.name} has letters for {len(ascii_uppercase)} documents, not {count}:"
@@ -128,18 +142,13 @@ class Prompt:
         docs = question.documents
         if self.reader.wants is Pair:
             return Wording(Request((), self._pair(query, docs[0])))
-        labels = self.labels(len(docs))
+        setting = self._settled(query, len(docs))
         limit = (self.file.tokens or self.file.words) if words is None else words
         bare = self.file.titles == "bare"
-        passages = [passage(doc, limit, self.control, bare, self.cut) for doc in docs]
-        asked = clean(query.text, self.control)
-        turns = self._worded(asked, self._instruction(query), labels, passages)
-        messages, seams = zip(*turns, strict=True)
-        want = self._want(asked, labels)
-        request = Request(messages, want, self.file.prefill, self.file.chat, seams)
-        words_shown, size = tuple(p.words for p in passages), sum(p.size for p in passages)
-        cut = [p.cut for p in passages if p.cut]
-        return Wording(request, words_shown, size, len(cut), sum(cut))
+        passages = tuple([passage(doc, limit, self.control, bare, self.cut) for doc in docs])
+        messages, seams = zip(*self._worded(setting, passages), strict=True)
+        request = Request(messages, setting.want, self.file.prefill, self.file.chat, seams)
+        return Wording(request, passages)
 
     def goes_on(self, request: Request, reply: Reply, docs: int) -> Request | None:
         """What to ask next of a model that has written up to `until`; None if this was all.
@@ -168,34 +177,39 @@ class Prompt:
         return reading
 
     def _worded(
-        self,
-        query: str,
-        instruction: str,
-        labels: tuple[str, ...],
-        passages: Sequence[Passage],
+        self, setting: _Setting, passages: Sequence[Passage]
     ) -> list[tuple[Message, tuple[int, ...]]]:
         """Each message, and where it was put together."""
-        texts = [query]
+        texts = [setting.query]
         for shown in passages:
             texts += shown.text, shown.title, shown.content
-        own = instruction == self.file.instruction
-        if own and (framed := self._framed(labels, len(passages))):
-            filled = ((role, frame.filled(texts)) for role, frame in framed)
+        if setting.frames:
+            filled = [(role, frame.filled(texts)) for role, frame in setting.frames]
         else:
-            fields = self._fields(labels, list(map(Field, texts)), instruction)
-            filled = (
+            fields = self._fields(setting.labels, list(map(Field, texts)), setting.instruction)
+            filled = [
                 (turn.role, taken_apart(rendered(self.name, turn.key, turn.content, given)))
                 for turn, given in self._turns(fields)
-            )
+            ]
         return [(Message(role, text), seams) for role, (text, seams) in filled]
 
     @cached_property
+    def _settled(self) -> Callable[[Query, int], _Setting]:
+        return lru_cache(SETTINGS)(self._setting)
+
+    def _setting(self, query: Query, docs: int) -> _Setting:
+        asked, labels = clean(query.text, self.control), self.labels(docs)
+        instruction = self._instruction(query)
+        own = instruction == self.file.instruction
+        frames = self._framed(labels, docs) if own else ()
+        return _Setting(asked, labels, instruction, self._want(asked, labels), frames)
+
+    @cached_property
     def _framed(self) -> Callable[[tuple[str, ...], int], list[tuple[str, Frame]]]:
-        """For these labels and so many documents, each message's role and frame; none, if one
-        looks at its fields."""
         return lru_cache(FRAMES)(self._frames)
 
     def _frames(self, labels: tuple[str, ...], docs: int) -> list[tuple[str, Frame]]:
+        """Each message's role and frame; none, if one looks at its fields."""
         holes = list(map(Hole, range(1 + SHOWN * docs)))
         fields = self._fields(labels, holes, self.file.instruction)
         found = [(t.role, frame(t.content, shown)) for t, shown in self._turns(fields)]
@@ -256,3 +270,8 @@ class Prompt:
         file = self.file
         spelled = tuple(f"{file.before_label}{label}{file.after_label}" for label in labels)
         return Logits(spelled) if self.reader.wants is Logits else Labels(spelled)
+
+
+@lru_cache(FRAMES)
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, count + 1))

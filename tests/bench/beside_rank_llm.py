@@ -29,11 +29,9 @@ def read(requests):
 
 def forget(assembly):
     """As if no passage had been seen."""
-    for kept in (assembly._inside, assembly._lengths):
-        kept._newer.clear()
-        kept._older.clear()
+    assembly._inside._newer.clear()
+    assembly._inside._older.clear()
     passages.passage.cache_clear()
-    passages.clean.cache_clear()
 
 
 def main(model, requests, method, settings, new_tokens):

@@ -25,7 +25,7 @@ def record(section: str, rows: Sequence[Mapping[str, Any]], note: str = "") -> N
     cells = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows)]
     text = f"{note}\n\n{markdown(cells)}" if note else markdown(cells)
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_processor()}, load {os.getloadavg()[0]:.1f}"
-    MEASURED[section] = f"{text}\nMeasured {when}.\n"
+    MEASURED[section] = f"{text}\nMeasured {when}, at {_commit()}.\n"
     print(f"\n\n{section}\n\n{text}")
 
 

@@ -36,7 +36,6 @@ def tokenizer(tmp_path_factory):
 def forgetful(tokenizer):
     """A tokenizer that has seen no passage, after `passages` has forgotten them, too."""
     passages.passage.cache_clear()
-    passages.clean.cache_clear()
     return Tokens(tokenizer)
 
 

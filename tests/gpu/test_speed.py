@@ -18,25 +18,25 @@ WRITES = {"listwise": 90, "full-ranking": 400}
 
 PLAN = {  # queries of each method; True: the same requests are given to vLLM all at once, too
     "Qwen3-8B": [
-        ("yes-no", 43, True),
-        ("first", 43, True),
-        ("listwise", 32, True),
+        ("yes-no", 24, True),
+        ("first", 24, True),
+        ("listwise", 43, True),
         ("setwise-heapsort-labels", 12, True),
-        ("prp-heapsort-labels", 8, True),
-        ("full-ranking", 12, True),
+        ("prp-heapsort-labels", 12, True),
+        ("full-ranking", 6, True),
     ],
     "Qwen3-0.6B": [
-        ("yes-no", 300, True),
-        ("first", 300, False),
+        ("yes-no", 300, False),
+        ("prp-heapsort-labels", 86, True),
+        ("yes-no", 43, True),
         ("first", 43, True),
         ("listwise", 43, True),
         ("setwise-heapsort-labels", 43, True),
-        ("prp-heapsort-labels", 43, True),
-        ("full-ranking", 43, True),
+        ("full-ranking", 12, True),
     ],
     "Mistral-7B": [
-        ("first", 16, True),
-        ("listwise", 16, False),
+        ("first", 8, True),
+        ("listwise", 8, False),
     ],
 }
 PLAN["tiny"] = PLAN["Qwen3-0.6B"]

@@ -8,7 +8,7 @@ with the start of the next, the two are tokenised as one.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache, partial
-from itertools import chain, islice
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NewType, TypeAlias
 
@@ -16,10 +16,10 @@ from rerank.engines.tokenisation.kept import Ids, Kept
 
 Spell: TypeAlias = Callable[[list[str]], Iterable[Ids]]
 Apart = NewType("Apart", list[str])
-"""Parts that no tokenizer joins, at least one."""
+"""Parts that no tokenizer joins, at least one, and none much longer than LENGTH."""
 
 ANCHOR = "\n"
-LENGTH = 512  # characters of a longer part that are tokenised by themselves
+LENGTH = 512  # characters: a longer part is cut, so that one that is cut short later begins alike
 REACH = 24  # characters on each side of a joint that decide whether a tokenizer joins across it
 PARTS = 1 << 16  # parts whose ends are kept, and joints
 FIRST = 1 << 10  # first parts that are kept
@@ -45,30 +45,19 @@ class Assembly:
         self._encode, self._backend = encode, backend
         self._spell = spell or partial(map, encode)
         self._first = lru_cache(FIRST)(self._part)
-        self._inside, self._lengths = Kept(self._by_lengths), Kept(self._alike)
+        self._inside = Kept(self._alike)
+        self._lengths = lru_cache(PARTS)(self._in_lengths)
         self._ends = lru_cache(PARTS)(self._edges)
         self._joined = lru_cache(PARTS)(self._joins)
         self._touch = lru_cache(PARTS)(self._may_join)
         self._opens = lru_cache(PARTS)(self._begins_a_word)
 
     def apart(self, given: Sequence[str]) -> Apart:
-        """The parts, with those glued together that a tokenizer would join.
-
-        From the end on, so that each joint is judged with all that follows it up to the next.
-        """
-        parts = [part for part in given if part] or [""]
-        ends = list(map(self._ends, parts))
-        heads, tails = map(itemgetter(0), ends[1:]), map(itemgetter(1), ends)
-        if not any(map(self._touch, tails, heads)):
-            return Apart(parts)
-        after, glued = parts[-1], []
-        for place in range(len(parts) - 2, -1, -1):
-            if self._meets(parts, place, after):
-                after = parts[place] + after
-            else:
-                glued.append(after)
-                after = parts[place]
-        return Apart([after, *glued[::-1]])
+        """The parts, with those glued together that a tokenizer would join, and long ones cut."""
+        lengths = Apart([])
+        for part in self._glued([part for part in given if part] or [""]):
+            lengths += self._lengths(part) if len(part) > LENGTH else (part,)
+        return lengths
 
     def ids(self, parts: Apart) -> list[int]:
         """The ids of `"".join(parts)`."""
@@ -81,17 +70,24 @@ class Assembly:
 
     def expect(self, parts: Apart) -> None:
         """Parts inside texts to come: what is new in them is tokenised meanwhile."""
-        self._lengths.expect(chain.from_iterable(map(self._in_lengths, parts[1:])))
+        self._inside.expect(parts[1:])
 
-    def _by_lengths(self, parts: list[str]) -> Iterable[Ids]:
-        """The ids of parts inside a text; of one that is cut later, only the last length is new."""
-        groups = list(map(self._in_lengths, parts))
-        found = iter(self._lengths.ids([length for group in groups for length in group]))
-        for group in groups:
-            ids = list(islice(found, len(group)))
-            yield ids[0] if len(ids) == 1 else tuple(chain.from_iterable(ids))
+    def _glued(self, parts: list[str]) -> list[str]:
+        """From the end on, so that each joint is judged with all that follows it up to the next."""
+        ends = list(map(self._ends, parts))
+        heads, tails = map(itemgetter(0), ends[1:]), map(itemgetter(1), ends)
+        if not any(map(self._touch, tails, heads)):
+            return parts
+        after, glued = parts[-1], []
+        for place in range(len(parts) - 2, -1, -1):
+            if self._meets(parts, place, after):
+                after = parts[place] + after
+            else:
+                glued.append(after)
+                after = parts[place]
+        return [after, *glued[::-1]]
 
-    def _in_lengths(self, part: str) -> list[str]:
+    def _in_lengths(self, part: str) -> tuple[str, ...]:
         """A long part, cut before spaces, from its start on: what is left of it begins alike."""
         lengths, start = [], 0
         while start + LENGTH < len(part):
@@ -100,7 +96,7 @@ class Assembly:
                 break
             lengths.append(part[start:end])
             start = end
-        return [*lengths, part[start:]]
+        return (*lengths, part[start:])
 
     def _alike(self, parts: list[str]) -> Iterable[Ids]:
         """The ids of parts inside a text, each tokenised as it is; equal ids are one object."""
@@ -278,8 +274,10 @@ def _head(part: str) -> str:
 
 def _tail(part: str) -> str:
     """The same of its end."""
-    if part[-1:].isalnum():
-        return part[-1:]
-    found = TAIL.search(part[-REACH:])
+    end = part[-REACH:]
+    word = end.rstrip()
+    if word[-1:].isalnum():
+        return end[len(word) - 1 :]
+    found = TAIL.search(end)
     assert found
     return found[0]

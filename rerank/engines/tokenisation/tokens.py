@@ -7,7 +7,7 @@ imports none.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from rerank.engines import LabelError
 from rerank.engines.tokenisation.assembly import Apart, Assembly
@@ -19,6 +19,16 @@ MARK = "\ue000rerank\ue000"
 POWERS_OF_FOUR = {4**power for power in range(32)}
 REQUESTS = 128  # that are remembered in parts, from one call about them to the next
 MEND = "`rerank doctor --model MODEL` lists the prompts that fit"
+
+
+class _Known(NamedTuple):
+    """A prompt's parts, and the last of them; neither, where they cannot be told."""
+
+    parts: Apart | None
+    tail: str
+
+
+UNKNOWN = _Known(None, "")
 
 
 class Tokens:
@@ -40,7 +50,7 @@ class Tokens:
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._assembly = Assembly(lambda text: self._encode(text, False), backend, self._spell)
-        self._parts = lru_cache(REQUESTS)(self._taken_apart)
+        self._known = lru_cache(REQUESTS)(self._taken_apart)
         self._trusted, self._told = True, 0
 
     @cached_property
@@ -93,7 +103,7 @@ class Tokens:
         is tokenised whole as well, and where that proves otherwise, all are from then on.
         """
         with stage("tokenise"):
-            parts = self._parts(request) if self._trusted else None
+            parts = self._known(request).parts if self._trusted else None
             if not parts:
                 return self._encode(self.text(request), not request.chat)
             ids = self._assembly.ids(parts)
@@ -104,7 +114,8 @@ class Tokens:
         """Tokenise in one call what is new in these requests; their `ids` are quick after it."""
         with stage("tokenise"):
             if self._trusted:
-                self._assembly.learn(filter(None, map(self._parts, requests)))
+                known = (self._known(request).parts for request in requests)
+                self._assembly.learn(parts for parts in known if parts)
 
     def expect(self, request: Request) -> None:
         """Tokenise meanwhile what requests to come have in common with this one.
@@ -113,7 +124,7 @@ class Tokens:
         any other would hold up the thread that asks, or change under it.
         """
         with stage("tokenise"):
-            if self._trusted and self._side_by_side and (parts := self._parts(request)):
+            if self._trusted and self._side_by_side and (parts := self._known(request).parts):
                 self._assembly.expect(parts)
 
     def _looked(self, request: Request, ids: list[int]) -> list[int]:
@@ -122,10 +133,10 @@ class Tokens:
         self._trusted = ids == whole
         return whole
 
-    def _taken_apart(self, request: Request) -> Apart | None:
-        """The prompt cut at its seams and around its messages; None where that cannot be."""
+    def _taken_apart(self, request: Request) -> _Known:
+        """Cut at its seams and around its messages."""
         if (frame := self._around(request)) is None:
-            return None
+            return UNKNOWN
         parts = [frame[0]]
         contents = [message.content for message in request.messages]
         for content, seams, after in zip(contents, request.seams, frame[1:], strict=True):
@@ -135,7 +146,7 @@ class Tokens:
                 start = end
             parts += content[start:], after
         parts[-1] += request.prefill
-        return self._assembly.apart(parts)
+        return _Known(self._assembly.apart(parts), parts[-1])
 
     def _around(self, request: Request) -> tuple[str, ...] | None:
         """What stands around the messages of a request with seams, if that can be told."""
@@ -189,8 +200,7 @@ class Tokens:
 
     def _tail(self, request: Request) -> str:
         """Its last sixteen characters, or more."""
-        around = self._around(request)
-        tail = around[-1] + request.prefill if around else ""
+        tail = self._known(request).tail
         return tail if len(tail) >= 16 else self.text(request)
 
     def continued(self, request: Request) -> tuple[list[int], int]:
