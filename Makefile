@@ -50,7 +50,7 @@ gpu:
 	@$(MAKE) --no-print-directory --keep-going --jobs 6 $(addprefix gpu-,$(MODELS) card)
 
 gpu-%:
-	@GPU_MARKS=.gpu TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/gpu -k "$*" \
+	@GPU_MARKS=.gpu TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider --durations=0 --durations-min=1 tests/gpu -k "$*" \
 	  >.gpu/$*.log 2>&1; code=$$?; grep -a '^MEASURED\|^E  \|^FAILED\|^ERROR\|passed\|failed' .gpu/$*.log; exit $$code
 
 docs: .venv/dev
