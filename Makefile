@@ -44,13 +44,14 @@ bench: .venv/dev
 worth: .venv/dev
 	$(BIN)/python -m pytest $(filter-out tests/bench/test_speed_%,$(wildcard tests/bench/test_*.py)) -q -s -p no:cacheprovider --durations=0 --durations-min=1
 
-# Models start side by side and are measured in turn; what each process said is in .gpu.
+# Models start side by side and are measured in turn; what each process said is in .gpu. What all other
+# tests share is left out (confcutdir): it needs packages that a GPU's machine may lack.
 gpu:
 	@rm -rf .gpu && mkdir .gpu
 	@$(MAKE) --no-print-directory --keep-going --jobs 6 $(addprefix gpu-,$(MODELS) card)
 
 gpu-%:
-	@GPU_MARKS=.gpu TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider --durations=0 --durations-min=1 tests/gpu -k "$*" \
+	@GPU_MARKS=.gpu TOKENIZERS_PARALLELISM=true $(BIN)/python -m pytest -q -s -p no:cacheprovider --durations=0 --durations-min=1 --confcutdir=tests/gpu tests/gpu -k "$*" \
 	  >.gpu/$*.log 2>&1; code=$$?; grep -a '^MEASURED\|^E  \|^FAILED\|^ERROR\|passed\|failed' .gpu/$*.log; exit $$code
 
 docs: .venv/dev

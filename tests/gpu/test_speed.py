@@ -18,16 +18,16 @@ WRITES = {"listwise": 90, "full-ranking": 400}
 
 PLAN = {  # queries of each method; True: the same requests are given to vLLM all at once, too
     "Qwen3-8B": [
-        ("yes-no", 24, True),
-        ("first", 24, True),
         ("listwise", 43, True),
-        ("setwise-heapsort-labels", 12, True),
         ("prp-heapsort-labels", 12, True),
+        ("first", 24, True),
+        ("yes-no", 24, True),
+        ("setwise-heapsort-labels", 12, True),
         ("full-ranking", 6, True),
     ],
     "Qwen3-0.6B": [
         ("yes-no", 300, False),
-        ("prp-heapsort-labels", 86, True),
+        ("prp-heapsort-labels", 72, True),
         ("yes-no", 43, True),
         ("first", 43, True),
         ("listwise", 43, True),
