@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-THRESHOLD = 20_000  # objects more than there were before the young ones are looked at
+THRESHOLD = 100_000  # objects more than there were before the young ones are looked at
 
 _LOCK = Lock()
 _runs: list[None] = []

@@ -188,15 +188,14 @@ class Tokens:
         """
         want = request.want
         assert isinstance(want, Labels | Logits)
-        with stage("tokenise"):
-            tail = self._tail(request)
-            ending = "" if request.chat else next(filter(tail.endswith, self.special), "")
-            key = (ending or tail[-16:], want.labels)
-            if key not in self._labels:
-                short = (Message("user", ending),)
-                stands = replace(request, messages=short, prefill="", chat=False, seams=())
-                self._labels[key] = self._verified(stands if ending else request, want.labels)
-            return self._labels[key]
+        tail = self._tail(request)
+        ending = "" if request.chat else next(filter(tail.endswith, self.special), "")
+        key = (ending or tail[-16:], want.labels)
+        if key not in self._labels:
+            short = (Message("user", ending),)
+            stands = replace(request, messages=short, prefill="", chat=False, seams=())
+            self._labels[key] = self._verified(stands if ending else request, want.labels)
+        return self._labels[key]
 
     def _tail(self, request: Request) -> str:
         """Its last sixteen characters, or more."""
