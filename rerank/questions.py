@@ -108,22 +108,42 @@ def ask_all(questions: Iterable[Question[A]]) -> Asking[list[A]]:
     return (yield list(questions))
 
 
+class Crew(Generic[R]):
+    """Askings side by side, each under a key; any of them may begin while others are under way.
+
+    `ended` holds the results, and whoever reads one takes it out. `together` is the crew that
+    begins at once.
+    """
+
+    def __init__(self) -> None:
+        self.asking: dict[Any, tuple[Asking[R], list[Question[Any]]]] = {}
+        self.ended: dict[Any, R] = {}
+
+    def begin(self, key: Any, asking: Asking[R]) -> None:
+        """Up to its first questions; what asks nothing has ended."""
+        self._go_on(key, asking, None)
+
+    def round(self) -> Asking[None]:
+        """Send what all of them ask as one batch, and take each up to its next questions."""
+        under_way, self.asking = self.asking, {}
+        batch = [question for _, asked in under_way.values() for question in asked]
+        answers, end = (yield batch) if batch else [], 0
+        for key, (asking, asked) in under_way.items():
+            begin, end = end, end + len(asked)
+            self._go_on(key, asking, answers[begin:end])
+
+    def _go_on(self, key: Any, asking: Asking[R], told: Any) -> None:
+        try:
+            self.asking[key] = asking, asking.send(told)
+        except StopIteration as done:
+            self.ended[key] = done.value
+
+
 def together(parts: Iterable[Asking[R]]) -> Asking[list[R]]:
     """Advance independent askings side by side: their next batches go out as one."""
-    askings = list(parts)
-    results: dict[int, R] = {}
-    received: dict[int, Any] = dict.fromkeys(range(len(askings)))
-    while received:
-        batch: list[Question[Any]] = []
-        spans: dict[int, slice] = {}
-        for i, answers in received.items():
-            try:
-                questions = askings[i].send(answers)
-            except StopIteration as done:
-                results[i] = done.value
-                continue
-            spans[i] = slice(len(batch), len(batch) + len(questions))
-            batch += questions
-        answers = (yield batch) if batch else []
-        received = {i: answers[span] for i, span in spans.items()}
-    return [results[i] for i in range(len(askings))]
+    crew: Crew[R] = Crew()
+    for place, part in enumerate(list(parts)):
+        crew.begin(place, part)
+    while crew.asking:
+        yield from crew.round()
+    return [crew.ended[place] for place in range(len(crew.ended))]

@@ -1,6 +1,7 @@
 """What every strategy keeps to, whoever judges; test_every_method has what they find and cost."""
 
 import math
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
@@ -178,12 +179,48 @@ def test_prp_heapsort_asks_as_often_as_was_measured(correlation, low, high):
     assert low <= sum(counts) / len(counts) <= high
 
 
-@pytest.mark.parametrize("strategy", [prp_heapsort, setwise_heapsort])
-def test_a_heap_is_built_level_by_level(strategy):
-    """Rounds: the build's levels run together, so a query waits for far fewer rounds than calls."""
-    _, batches = play(strategy(documents(100)), by_value(worth))
-    pairs = 2 if strategy is prp_heapsort else 1
-    assert len(batches) < 0.75 * questions(batches) / pairs
+@pytest.mark.parametrize(("children", "rounds"), [(1, 1000), (2, 40), (3, 27), (9, 23), (19, 16)])
+def test_sifts_overlap_and_ask_what_they_ask_one_after_another(children, rounds):
+    _, batches = play(setwise_heapsort(documents(100), children=children), by_value(worth))
+    assert len(batches) == rounds
+    for count in range(0, 150, 7):
+        docs, answer = documents(count, seed=count), noisy_pairs(count)
+        ranking, batches = play(setwise_heapsort(docs, children=children), answer)
+        in_turn, asked = sifted_in_turn(docs, answer, children)
+        assert ranking == in_turn
+        assert sorted(map(repr, chain(*batches))) == sorted(map(repr, asked))
+
+
+def test_a_query_of_prp_heapsort_waits_for_a_third_of_its_pairs():
+    _, batches = play(prp_heapsort(documents(100)), by_value(worth))
+    assert (len(batches), questions(batches)) == (79, 506)
+
+
+def sifted_in_turn(docs, answer, children, keep=10):
+    """The published heap, a sift at a time, and the questions of all."""
+    heap, asked = list(range(len(docs))), []
+
+    def sift(node):
+        while (first := children * node + 1) < len(heap):
+            family = [node, *range(first, min(first + children, len(heap)))]
+            asked.append(Pick(tuple(docs[heap[place]] for place in family)))
+            weights = answer(asked[-1])
+            best = max(range(len(family)), key=lambda at: (weights[at], -heap[family[at]]))
+            if best == 0:
+                return
+            heap[node], heap[family[best]] = heap[family[best]], heap[node]
+            node = family[best]
+
+    for node in reversed(range(len(docs))):
+        sift(node)
+    best = heap[:1]
+    while len(best) < min(keep, len(docs)):
+        heap[0] = heap[-1]
+        heap.pop()
+        sift(0)
+        best.append(heap[0])
+    rest = [place for place in range(len(docs)) if place not in best]
+    return [docs[place] for place in best + rest], asked
 
 
 @pytest.mark.parametrize(("strategy", "rounds"), [(prp_sliding, 108), (setwise_bubblesort, 28)])

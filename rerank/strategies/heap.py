@@ -1,12 +1,14 @@
 """Select the best of many with a heap of any arity; who wins a family is asked, not computed.
 
-Heaps hold positions, never documents: equal documents stay two documents. The heap is built
-level by level, and the nodes of one level, whose subtrees share nothing, go out together.
+Its law: a contest waits only for those whose outcome it shows. The contests are those of one sift
+after the other, with the same documents in the same places, but a sift goes on as soon as the ones
+before it are below its next family. Heaps hold positions, never documents: equal documents stay two
+documents.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from rerank.questions import Asking, together
+from rerank.questions import Asking, Crew
 
 Contest = Callable[[list[int]], Asking[int]]
 """Which of these positions is the best? The answer is an index into them. The first is the parent;
@@ -21,34 +23,67 @@ def select(count: int, keep: int, arity: int, contest: Contest) -> Asking[list[i
     """
     if arity < 1:
         raise ValueError(f"a heap's nodes need at least one child, not {arity}")
-    heap = list(range(count))
-    for level in _levels_from_below(count, arity):
-        yield from together(_sift_down(heap, node, arity, contest) for node in level)
-    best = [heap[0]] if heap and keep > 0 else []
-    while len(best) < min(keep, count):
-        heap[0] = heap[-1]
-        heap.pop()
-        yield from _sift_down(heap, 0, arity, contest)
-        best.append(heap[0])
+    heap = _Heap(count, arity, contest)
+    best: list[int] = []
+    while heap.sifts or len(best) < min(keep, count):
+        while len(best) < min(keep, count) and heap.settled():
+            best.append(heap.places[0])
+            if len(best) < min(keep, count):
+                heap.pop()
+        yield from heap.contests()
     chosen = set(best)
     return best + [i for i in range(count) if i not in chosen]
 
 
-def _sift_down(heap: list[int], node: int, arity: int, contest: Contest) -> Asking[None]:
-    while (child := arity * node + 1) < len(heap):
-        best = yield from contest([heap[node], *heap[child : child + arity]])
-        if best == 0:
-            return
-        winner = child + best - 1
-        heap[node], heap[winner] = heap[winner], heap[node]
-        node = winner
+class _Heap:
+    """Positions in a heap, and the sifts that are on their way down in it.
 
+    A sift writes to its node and below it, so a family is read once no sift is at one of its
+    nodes: there is one at a node at most.
+    """
 
-def _levels_from_below(count: int, arity: int) -> Iterator[range]:
-    """The nodes that have children, level by level, the deepest first."""
-    levels, first, width = [], 0, 1
-    while arity * first + 1 < count:
-        with_children = (count - 2) // arity + 1
-        levels.append(range(first, min(first + width, with_children)))
-        first, width = first + width, width * arity
-    return reversed(levels)
+    def __init__(self, count: int, arity: int, contest: Contest) -> None:
+        self.places, self.arity, self.contest = list(range(count)), arity, contest
+        self.sifts: dict[int, range] = {}  # where each is: its node, and the children of that
+        self.waiting: list[int] = []  # nodes whose contest has not begun
+        self.crew: Crew[int] = Crew()
+        for node in range((count - 2) // arity, -1, -1):
+            self._stand_at(node)
+
+    def settled(self) -> bool:
+        """Whether the best is on top and the last place may go: no sift will come to either."""
+        node = len(self.places) - 1
+        while node > 0 and node not in self.sifts:
+            node = (node - 1) // self.arity
+        return node not in self.sifts
+
+    def pop(self) -> None:
+        """The last place takes the top, and sifts down."""
+        self.places[0] = self.places[-1]
+        self.places.pop()
+        self._stand_at(0)
+
+    def contests(self) -> Asking[None]:
+        """Have every sift go on that waits for none below it, and wait for what they ask."""
+        waiting, self.waiting, places = self.waiting, [], self.places
+        for node in waiting:
+            children = self.sifts[node]
+            if self.sifts.keys().isdisjoint(children):
+                family = [places[node], *places[children.start : children.stop]]
+                self.crew.begin(node, self.contest(family))
+            else:
+                self.waiting.append(node)
+        yield from self.crew.round()
+        ended, self.crew.ended = self.crew.ended, {}
+        for node, best in ended.items():
+            children = self.sifts.pop(node)
+            if best:
+                winner = children[best - 1]
+                places[node], places[winner] = places[winner], places[node]
+                self._stand_at(winner)
+
+    def _stand_at(self, node: int) -> None:
+        first = self.arity * node + 1
+        if first < len(self.places):
+            self.sifts[node] = range(first, min(first + self.arity, len(self.places)))
+            self.waiting.append(node)
