@@ -23,7 +23,7 @@ PLAN = {  # queries of each method; True: the same requests are given to vLLM al
         ("first", 24, True),
         ("yes-no", 24, True),
         ("setwise-heapsort-labels", 12, True),
-        ("full-ranking", 6, True),
+        ("full-ranking", 12, True),
     ],
     "Qwen3-0.6B": [
         ("yes-no", 300, False),
