@@ -220,10 +220,10 @@ class LLMJudge:
         By the bytes that a token had in what was cut the last time, and by half of all at the most.
         """
         asked = self._asked[ticket]
-        words = [passage.words for passage in asked.wording.passages]
+        passages = asked.wording.passages
+        words, size = [each.words for each in passages], sum(each.size for each in passages)
         if not (total := sum(words)):
             return False
-        size = sum(passage.size for passage in asked.wording.passages)
         size_before, before = asked.too_long
         fell = before - reply.overflow
         a_token = (size_before - size) / fell if fell > 0 else BYTES_A_TOKEN

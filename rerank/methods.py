@@ -43,8 +43,11 @@ _THOUGHT = ("N, each a thought and then its scores", "1")
 _SLIDES = ("1 + ceil((N - w) / s), 1 if N <= w", "the calls")
 _ALLPAIRS = ("N (N - 1)", "1")
 _SLIDING = ("2 sum(N - 1 - i, i < k)", "N + k - 2")
-_HEAP = ("about 2 x 256 at N = 100, k = 10", "about a third of the pairs")
-_SETWISE_HEAP = ("about 30 at N = 100, k = 10, c = 9; 78 at c = 3; 22 at c = 19", "about 3 in 4")
+_HEAP = ("about 2 x 250 at N = 100, k = 10", "about a quarter of the pairs")
+_SETWISE_HEAP = (
+    "about 29 at N = 100, k = 10, c = 9; 75 at c = 3; 22 at c = 19",
+    "about 21; 23 at c = 3; 18 at c = 19",
+)
 _SETWISE_BUBBLE = ("sum(ceil((N - 1 - i) / c), i < k)", "2 (k - 1) + ceil((N - k) / c)")
 _PASSES = ("1 + ceil((N - w) / s) a pass, until one changes no place of the top k", "the calls")
 

@@ -107,7 +107,8 @@ def clean(text: str, control: tuple[str, ...] = ()) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    """Its words with one space between two: as most texts are, which is told sooner."""
+    """Its words with one space between two, and one for what is not printable, which most texts
+    are already: that is told sooner."""
     if text.isprintable() and "  " not in text:  # no white space is printable but this
         return text.strip()
     return UNPRINTABLE.sub(" ", " ".join(text.split()))

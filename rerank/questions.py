@@ -109,41 +109,44 @@ def ask_all(questions: Iterable[Question[A]]) -> Asking[list[A]]:
 
 
 class Crew(Generic[R]):
-    """Askings side by side, each under a key; any of them may begin while others are under way.
-
-    `ended` holds the results, and whoever reads one takes it out. `together` is the crew that
-    begins at once.
-    """
+    """Askings side by side, each under a key; any of them may begin while others are under way."""
 
     def __init__(self) -> None:
         self.asking: dict[Any, tuple[Asking[R], list[Question[Any]]]] = {}
-        self.ended: dict[Any, R] = {}
+        self._ended: dict[Any, R] = {}
 
     def begin(self, key: Any, asking: Asking[R]) -> None:
-        """Up to its first questions; what asks nothing has ended."""
+        """Up to its first questions, which the next round sends."""
         self._go_on(key, asking, None)
 
-    def round(self) -> Asking[None]:
-        """Send what all of them ask as one batch, and take each up to its next questions."""
+    def round(self) -> Asking[dict[Any, R]]:
+        """Send what all of them ask as one batch; the results of those that end with its answers.
+
+        What has asked nothing more since it began is among them.
+        """
         under_way, self.asking = self.asking, {}
         batch = [question for _, asked in under_way.values() for question in asked]
-        answers, end = (yield batch) if batch else [], 0
+        answers = (yield batch) if batch else []
+        end = 0
         for key, (asking, asked) in under_way.items():
             begin, end = end, end + len(asked)
             self._go_on(key, asking, answers[begin:end])
+        ended, self._ended = self._ended, {}
+        return ended
 
     def _go_on(self, key: Any, asking: Asking[R], told: Any) -> None:
         try:
             self.asking[key] = asking, asking.send(told)
         except StopIteration as done:
-            self.ended[key] = done.value
+            self._ended[key] = done.value
 
 
 def together(parts: Iterable[Asking[R]]) -> Asking[list[R]]:
     """Advance independent askings side by side: their next batches go out as one."""
     crew: Crew[R] = Crew()
-    for place, part in enumerate(list(parts)):
+    for place, part in enumerate(parts):
         crew.begin(place, part)
+    results = yield from crew.round()
     while crew.asking:
-        yield from crew.round()
-    return [crew.ended[place] for place in range(len(crew.ended))]
+        results |= yield from crew.round()
+    return [results[place] for place in range(len(results))]

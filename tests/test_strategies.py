@@ -1,6 +1,7 @@
 """What every strategy keeps to, whoever judges; test_every_method has what they find and cost."""
 
 import math
+from collections import Counter
 from itertools import chain
 
 import pytest
@@ -158,7 +159,7 @@ def test_setwise_bubblesort_asks_as_often_as_the_formula_says(children, calls):
 
 
 @pytest.mark.parametrize(
-    ("children", "low", "high"), [(2, 120, 138), (3, 72, 84), (9, 29, 32), (19, 21, 25)]
+    ("children", "low", "high"), [(2, 120, 138), (3, 72, 84), (9, 28, 32), (19, 21, 25)]
 )
 def test_setwise_heapsort_asks_as_often_as_was_measured(children, low, high):
     counts = [
@@ -179,21 +180,30 @@ def test_prp_heapsort_asks_as_often_as_was_measured(correlation, low, high):
     assert low <= sum(counts) / len(counts) <= high
 
 
-@pytest.mark.parametrize(("children", "rounds"), [(1, 1000), (2, 40), (3, 27), (9, 23), (19, 16)])
-def test_sifts_overlap_and_ask_what_they_ask_one_after_another(children, rounds):
-    _, batches = play(setwise_heapsort(documents(100), children=children), by_value(worth))
-    assert len(batches) == rounds
+@pytest.mark.parametrize(
+    ("strategy", "children", "most"),
+    [
+        (prp_heapsort, {}, 60),
+        (setwise_heapsort, {"children": 2}, 30),
+        (setwise_heapsort, {"children": 3}, 23),
+        (setwise_heapsort, {"children": 9}, 21),
+    ],
+)
+def test_sifts_overlap_so_a_query_waits_seldom(strategy, children, most):
+    """A sift after the other, a level of the build at a time, it is 136, 68, 43 and 22 rounds."""
+    plays = (play(strategy(documents(100, seed=s), **children), by_value(worth)) for s in range(20))
+    assert sum(len(batches) for _, batches in plays) / 20 <= most
+
+
+@pytest.mark.parametrize("children", [1, 2, 3, 9, 19])
+def test_sifts_that_overlap_find_and_ask_what_they_do_one_after_another(children):
+    """But for questions that nobody needs once the best are known."""
     for count in range(0, 150, 7):
         docs, answer = documents(count, seed=count), noisy_pairs(count)
         ranking, batches = play(setwise_heapsort(docs, children=children), answer)
         in_turn, asked = sifted_in_turn(docs, answer, children)
         assert ranking == in_turn
-        assert sorted(map(repr, chain(*batches))) == sorted(map(repr, asked))
-
-
-def test_a_query_of_prp_heapsort_waits_for_a_third_of_its_pairs():
-    _, batches = play(prp_heapsort(documents(100)), by_value(worth))
-    assert (len(batches), questions(batches)) == (79, 506)
+        assert Counter(chain(*batches)) <= Counter(asked)
 
 
 def sifted_in_turn(docs, answer, children, keep=10):

@@ -65,7 +65,9 @@ class _Setting(NamedTuple):
     labels: tuple[str, ...]
     instruction: str
     want: Want
-    frames: Sequence[tuple[str, Frame]]  # each message's role and frame; none, if there are none
+    frames: Sequence[tuple[str, Frame]]
+    """Each message's role and frame; none where a template looks at its fields, or the query brings
+    its own instruction."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,6 @@ class Prompt:
         return lru_cache(FRAMES)(self._frames)
 
     def _frames(self, labels: tuple[str, ...], docs: int) -> list[tuple[str, Frame]]:
-        """Each message's role and frame; none, if one looks at its fields."""
         holes = list(map(Hole, range(1 + SHOWN * docs)))
         fields = self._fields(labels, holes, self.file.instruction)
         found = [(t.role, frame(t.content, shown)) for t, shown in self._turns(fields)]

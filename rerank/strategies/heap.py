@@ -2,8 +2,8 @@
 
 Its law: a contest waits only for those whose outcome it shows. The contests are those of one sift
 after the other, with the same documents in the same places, but a sift goes on as soon as the ones
-before it are below its next family. Heaps hold positions, never documents: equal documents stay two
-documents.
+before it are below its next family, and once the best are known none goes on. Heaps hold positions,
+never documents: equal documents stay two documents.
 """
 
 from collections.abc import Callable
@@ -23,14 +23,14 @@ def select(count: int, keep: int, arity: int, contest: Contest) -> Asking[list[i
     """
     if arity < 1:
         raise ValueError(f"a heap's nodes need at least one child, not {arity}")
-    heap = _Heap(count, arity, contest)
+    heap, keep = _Heap(count, arity, contest), min(keep, count)
     best: list[int] = []
-    while heap.sifts or len(best) < min(keep, count):
-        while len(best) < min(keep, count) and heap.settled():
+    while len(best) < keep:
+        if heap.settled():
             best.append(heap.places[0])
-            if len(best) < min(keep, count):
-                heap.pop()
-        yield from heap.contests()
+            heap.pop()
+        else:
+            yield from heap.contests()
     chosen = set(best)
     return best + [i for i in range(count) if i not in chosen]
 
@@ -39,15 +39,14 @@ class _Heap:
     """Positions in a heap, and the sifts that are on their way down in it.
 
     A sift writes to its node and below it, so a family is read once no sift is at one of its
-    nodes: there is one at a node at most.
+    children: there is one at a node at most.
     """
 
     def __init__(self, count: int, arity: int, contest: Contest) -> None:
         self.places, self.arity, self.contest = list(range(count)), arity, contest
         self.sifts: dict[int, range] = {}  # where each is: its node, and the children of that
-        self.waiting: list[int] = []  # nodes whose contest has not begun
         self.crew: Crew[int] = Crew()
-        for node in range((count - 2) // arity, -1, -1):
+        for node in range((count - 2) // arity + 1):
             self._stand_at(node)
 
     def settled(self) -> bool:
@@ -65,17 +64,12 @@ class _Heap:
 
     def contests(self) -> Asking[None]:
         """Have every sift go on that waits for none below it, and wait for what they ask."""
-        waiting, self.waiting, places = self.waiting, [], self.places
-        for node in waiting:
-            children = self.sifts[node]
-            if self.sifts.keys().isdisjoint(children):
+        places = self.places
+        for node, children in self.sifts.items():
+            if node not in self.crew.asking and self.sifts.keys().isdisjoint(children):
                 family = [places[node], *places[children.start : children.stop]]
                 self.crew.begin(node, self.contest(family))
-            else:
-                self.waiting.append(node)
-        yield from self.crew.round()
-        ended, self.crew.ended = self.crew.ended, {}
-        for node, best in ended.items():
+        for node, best in (yield from self.crew.round()).items():
             children = self.sifts.pop(node)
             if best:
                 winner = children[best - 1]
@@ -86,4 +80,3 @@ class _Heap:
         first = self.arity * node + 1
         if first < len(self.places):
             self.sifts[node] = range(first, min(first + self.arity, len(self.places)))
-            self.waiting.append(node)

@@ -31,6 +31,8 @@ def forget(assembly):
     """As if no passage had been seen."""
     assembly._inside._newer.clear()
     assembly._inside._older.clear()
+    assembly._lengths.cache_clear()
+    assembly._ends.cache_clear()
     passages.passage.cache_clear()
 
 

@@ -16,7 +16,7 @@ from rerank.engines.tokenisation.kept import Ids, Kept
 
 Spell: TypeAlias = Callable[[list[str]], Iterable[Ids]]
 Apart = NewType("Apart", list[str])
-"""Parts that no tokenizer joins, at least one, and none much longer than LENGTH."""
+"""Parts that no tokenizer joins, at least one; long ones are cut where a space allows it."""
 
 ANCHOR = "\n"
 LENGTH = 512  # characters: a longer part is cut, so that one that is cut short later begins alike

@@ -7,7 +7,7 @@ imports none.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from rerank.engines import LabelError
 from rerank.engines.tokenisation.assembly import Apart, Assembly
@@ -19,16 +19,6 @@ MARK = "\ue000rerank\ue000"
 POWERS_OF_FOUR = {4**power for power in range(32)}
 REQUESTS = 128  # that are remembered in parts, from one call about them to the next
 MEND = "`rerank doctor --model MODEL` lists the prompts that fit"
-
-
-class _Known(NamedTuple):
-    """A prompt's parts, and the last of them; neither, where they cannot be told."""
-
-    parts: Apart | None
-    tail: str
-
-
-UNKNOWN = _Known(None, "")
 
 
 class Tokens:
@@ -50,7 +40,7 @@ class Tokens:
         self._frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._assembly = Assembly(lambda text: self._encode(text, False), backend, self._spell)
-        self._known = lru_cache(REQUESTS)(self._taken_apart)
+        self._parts = lru_cache(REQUESTS)(self._taken_apart)
         self._trusted, self._told = True, 0
 
     @cached_property
@@ -103,7 +93,7 @@ class Tokens:
         is tokenised whole as well, and where that proves otherwise, all are from then on.
         """
         with stage("tokenise"):
-            parts = self._known(request).parts if self._trusted else None
+            parts = self._parts(request) if self._trusted else None
             if not parts:
                 return self._encode(self.text(request), not request.chat)
             ids = self._assembly.ids(parts)
@@ -114,8 +104,7 @@ class Tokens:
         """Tokenise in one call what is new in these requests; their `ids` are quick after it."""
         with stage("tokenise"):
             if self._trusted:
-                known = (self._known(request).parts for request in requests)
-                self._assembly.learn(parts for parts in known if parts)
+                self._assembly.learn(filter(None, map(self._parts, requests)))
 
     def expect(self, request: Request) -> None:
         """Tokenise meanwhile what requests to come have in common with this one.
@@ -124,7 +113,7 @@ class Tokens:
         any other would hold up the thread that asks, or change under it.
         """
         with stage("tokenise"):
-            if self._trusted and self._side_by_side and (parts := self._known(request).parts):
+            if self._trusted and self._side_by_side and (parts := self._parts(request)):
                 self._assembly.expect(parts)
 
     def _looked(self, request: Request, ids: list[int]) -> list[int]:
@@ -133,10 +122,10 @@ class Tokens:
         self._trusted = ids == whole
         return whole
 
-    def _taken_apart(self, request: Request) -> _Known:
-        """Cut at its seams and around its messages."""
+    def _taken_apart(self, request: Request) -> Apart | None:
+        """The prompt cut at its seams and around its messages; None where that cannot be."""
         if (frame := self._around(request)) is None:
-            return UNKNOWN
+            return None
         parts = [frame[0]]
         contents = [message.content for message in request.messages]
         for content, seams, after in zip(contents, request.seams, frame[1:], strict=True):
@@ -146,7 +135,7 @@ class Tokens:
                 start = end
             parts += content[start:], after
         parts[-1] += request.prefill
-        return _Known(self._assembly.apart(parts), parts[-1])
+        return self._assembly.apart(parts)
 
     def _around(self, request: Request) -> tuple[str, ...] | None:
         """What stands around the messages of a request with seams, if that can be told."""
@@ -188,18 +177,20 @@ class Tokens:
         """
         want = request.want
         assert isinstance(want, Labels | Logits)
-        tail = self._tail(request)
-        ending = "" if request.chat else next(filter(tail.endswith, self.special), "")
-        key = (ending or tail[-16:], want.labels)
-        if key not in self._labels:
-            short = (Message("user", ending),)
-            stands = replace(request, messages=short, prefill="", chat=False, seams=())
-            self._labels[key] = self._verified(stands if ending else request, want.labels)
-        return self._labels[key]
+        with stage("tokenise"):
+            tail = self._tail(request)
+            ending = "" if request.chat else next(filter(tail.endswith, self.special), "")
+            key = (ending or tail[-16:], want.labels)
+            if key not in self._labels:
+                short = (Message("user", ending),)
+                stands = replace(request, messages=short, prefill="", chat=False, seams=())
+                self._labels[key] = self._verified(stands if ending else request, want.labels)
+            return self._labels[key]
 
     def _tail(self, request: Request) -> str:
         """Its last sixteen characters, or more."""
-        tail = self._known(request).tail
+        around = self._around(request)
+        tail = around[-1] + request.prefill if around else ""
         return tail if len(tail) >= 16 else self.text(request)
 
     def continued(self, request: Request) -> tuple[list[int], int]:
