@@ -116,18 +116,16 @@ class Crew(Generic[R]):
         self._ended: dict[Any, R] = {}
 
     def begin(self, key: Any, asking: Asking[R]) -> None:
-        """Up to its first questions, which the next round sends."""
+        """Up to its first questions."""
         self._go_on(key, asking, None)
 
-    def round(self) -> Asking[dict[Any, R]]:
-        """Send what all of them ask as one batch; the results of those that end with its answers.
+    def batch(self) -> list[Question[Any]]:
+        """What all of them ask now."""
+        return [question for _, asked in self.asking.values() for question in asked]
 
-        What has asked nothing more since it began is among them.
-        """
-        under_way, self.asking = self.asking, {}
-        batch = [question for _, asked in under_way.values() for question in asked]
-        answers = (yield batch) if batch else []
-        end = 0
+    def tell(self, answers: list[Any]) -> dict[Any, R]:
+        """Answers to the batch; the results of those that have ended, with these or before them."""
+        under_way, self.asking, end = self.asking, {}, 0
         for key, (asking, asked) in under_way.items():
             begin, end = end, end + len(asked)
             self._go_on(key, asking, answers[begin:end])
@@ -144,9 +142,10 @@ class Crew(Generic[R]):
 def together(parts: Iterable[Asking[R]]) -> Asking[list[R]]:
     """Advance independent askings side by side: their next batches go out as one."""
     crew: Crew[R] = Crew()
-    for place, part in enumerate(parts):
-        crew.begin(place, part)
-    results = yield from crew.round()
-    while crew.asking:
-        results |= yield from crew.round()
-    return [results[place] for place in range(len(results))]
+    askings, results = list(parts), dict[int, R]()
+    for place, asking in enumerate(askings):
+        crew.begin(place, asking)
+    while len(results) < len(askings):
+        batch = crew.batch()
+        results |= crew.tell((yield batch) if batch else [])
+    return [results[place] for place in range(len(askings))]

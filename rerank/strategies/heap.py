@@ -7,6 +7,7 @@ never documents: equal documents stay two documents.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from rerank.questions import Asking, Crew
 
@@ -30,7 +31,8 @@ def select(count: int, keep: int, arity: int, contest: Contest) -> Asking[list[i
             best.append(heap.places[0])
             heap.pop()
         else:
-            yield from heap.contests()
+            heap.begin_contests()
+            heap.end_contests((yield heap.crew.batch()))
     chosen = set(best)
     return best + [i for i in range(count) if i not in chosen]
 
@@ -62,14 +64,18 @@ class _Heap:
         self.places.pop()
         self._stand_at(0)
 
-    def contests(self) -> Asking[None]:
-        """Have every sift go on that waits for none below it, and wait for what they ask."""
-        places = self.places
-        for node, children in self.sifts.items():
-            if node not in self.crew.asking and self.sifts.keys().isdisjoint(children):
+    def begin_contests(self) -> None:
+        """Have every sift go on that waits for none below it."""
+        places, sifts = self.places, self.sifts
+        for node, children in sifts.items():
+            if node not in self.crew.asking and sifts.keys().isdisjoint(children):
                 family = [places[node], *places[children.start : children.stop]]
                 self.crew.begin(node, self.contest(family))
-        for node, best in (yield from self.crew.round()).items():
+
+    def end_contests(self, answers: list[Any]) -> None:
+        """The best of a family takes its node, and who was there sifts on from where it was."""
+        places = self.places
+        for node, best in self.crew.tell(answers).items():
             children = self.sifts.pop(node)
             if best:
                 winner = children[best - 1]
