@@ -109,7 +109,10 @@ def ask_all(questions: Iterable[Question[A]]) -> Asking[list[A]]:
 
 
 class Crew(Generic[R]):
-    """Askings side by side, each under a key; any of them may begin while others are under way."""
+    """Askings side by side, each under a key; any of them may begin while others are under way.
+
+    What they ask is one `batch`, and they go on when they are told its answers.
+    """
 
     def __init__(self) -> None:
         self.asking: dict[Any, tuple[Asking[R], list[Question[Any]]]] = {}

@@ -158,6 +158,7 @@ def test_tokens_of_an_engine_that_overlap_are_all_broken_up():
 
 
 def test_control_tokens_of_an_engine_are_broken_up_too():
+    assert clean("a <|reserved|> b", (*CONTROL, "<|reserved|>")) == "a < |reserved|> b"
     assert clean("a [reserved] b", ("[reserved]",)) == "a [ reserved] b"
 
 
