@@ -63,6 +63,15 @@ def test_a_template_that_writes_its_fields_is_filled_in(template, texts):
     assert framed(template).filled(texts) == taken_apart(whole)
 
 
+@pytest.mark.parametrize("template", WRITES)
+@given(texts=st.lists(TEXT, min_size=7, max_size=7), one=st.integers(0, 6))
+@settings(max_examples=50, deadline=None)
+def test_a_field_written_into_a_frame_is_no_place_to_cut_it(template, texts, one):
+    marked = [text if place == one else Field(text) for place, text in enumerate(texts)]
+    whole = rendered("listwise/first", "user", template, fields(marked))
+    assert framed(template).closed(one, texts[one]).filled(texts) == taken_apart(whole)
+
+
 @pytest.mark.parametrize("template", LOOKS)
 def test_a_template_that_looks_at_a_field_has_no_frame(template):
     assert framed(template) is None

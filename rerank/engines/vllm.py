@@ -150,12 +150,12 @@ class VLLM:
                 if len(labels) > MOST_LABELS:
                     raise EngineError(f"vLLM scores {MOST_LABELS} labels, not {len(labels)}")
                 label_ids = self._tokens.label_ids(request)
-                params = _params(**SCORING, logprob_token_ids=label_ids)
+                params = _scoring(logprob_token_ids=label_ids)
                 return self._tokens.ids(request), params, partial(scored, label_ids)
             case Likelihood():
                 # Such a prompt is read whole: from the prefix cache it would have no scores.
                 ids, start = self._tokens.continued(request)
-                return ids, _params(**SCORING, prompt_logprobs=0), partial(summed, start)
+                return ids, _scoring(prompt_logprobs=0), partial(summed, start)
         raise EngineError("vLLM scores no pairs of query and document; use a scorer for them")
 
     def _writing(self, want: Text, detokenize: bool) -> Any:
@@ -261,6 +261,11 @@ def _name(model: str, config: Any, template: dict[str, Any] | None, asked: dict[
         "chat_template_options": template or {},
     }
     return f"vllm {model} {json.dumps(decides, sort_keys=True, default=str)}"
+
+
+@lru_cache(1024)
+def _scoring(**wanted: Any) -> Any:
+    return _params(**SCORING, **wanted)
 
 
 @lru_cache(1024)

@@ -55,6 +55,19 @@ class Frame(NamedTuple):
             end += after
         return "".join(pieces), tuple(sorted(seams - {0, end}))
 
+    def closed(self, number: int, field: str) -> "Frame":
+        """The same around all other fields: this one is written into it."""
+        first, holes, texts = self.first, list[int](), list[str]()
+        for hole, after in zip(self.holes, self.texts, strict=True):
+            if hole != number:
+                holes.append(hole)
+                texts.append(after)
+            elif texts:
+                texts[-1] += field + after
+            else:
+                first += field + after
+        return _around(first, holes, texts)
+
     def _short(self, fields: Sequence[str]) -> tuple[str, tuple[int, ...]]:
         """The same with one hole, as each turn of a conversation about passages has."""
         field, [after], [(before, behind, _)] = fields[self.holes[0]], self.texts, self.around
@@ -72,8 +85,12 @@ def frame(template: str, fields: Mapping[str, Any]) -> Frame | None:
         return None
     first, *rest = marked.split(OPEN)
     holes, texts = zip(*(each.split(CLOSE) for each in rest), strict=True) if rest else ((), ())
+    return _around(first, list(map(int, holes)), texts)
+
+
+def _around(first: str, holes: Sequence[int], texts: Sequence[str]) -> Frame:
     around = [(back(before), on(after), len(after)) for before, after in pairwise([first, *texts])]
-    return Frame(first, tuple(map(int, holes)), texts, tuple(around))
+    return Frame(first, tuple(holes), tuple(texts), tuple(around))
 
 
 def _mark(hole: Hole) -> str:

@@ -21,6 +21,7 @@ from rerank.wants import Labels, Likelihood, Logits, Message, Pair, Reply, Reque
 THOUGHT = "<think>"
 FRAMES = 256  # that a prompt keeps: one for each number of documents
 SETTINGS = 4096  # likewise: one for each query and number of documents
+QUERY = 0  # its place among the texts that a template writes; those of passages follow
 SHOWN = 3  # texts of a passage that a template may write: text, title, content
 
 
@@ -66,8 +67,8 @@ class _Setting(NamedTuple):
     instruction: str
     want: Want
     frames: Sequence[tuple[str, Frame]]
-    """Each message's role and frame; none where a template looks at its fields, or the query brings
-    its own instruction."""
+    """Each message's role and its frame around passages; none where a template looks at its fields,
+    or the query brings its own instruction."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,8 @@ class Prompt:
         if setting.frames:
             filled = [(role, frame.filled(texts)) for role, frame in setting.frames]
         else:
-            fields = self._fields(setting.labels, list(map(Field, texts)), setting.instruction)
+            marked = [setting.query, *map(Field, texts[1:])]
+            fields = self._fields(setting.labels, marked, setting.instruction)
             filled = [
                 (turn.role, taken_apart(rendered(self.name, turn.key, turn.content, given)))
                 for turn, given in self._turns(fields)
@@ -203,7 +205,8 @@ class Prompt:
         asked, labels = clean(query.text, self.control), self.labels(docs)
         instruction = self._instruction(query)
         own = instruction == self.file.instruction
-        frames = self._framed(labels, docs) if own else ()
+        whole = self._framed(labels, docs) if own else ()
+        frames = [(role, frame.closed(QUERY, asked)) for role, frame in whole]
         return _Setting(asked, labels, instruction, self._want(asked, labels), frames)
 
     @cached_property

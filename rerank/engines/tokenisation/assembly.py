@@ -244,20 +244,19 @@ class Assembly:
         return ids[len(self._anchor) :]
 
 
-class _Numbers(dict[int, int]):
-    """The one object that stands for each number."""
-
-    def __missing__(self, number: int) -> int:
-        self[number] = number
-        return number
-
-
-_NUMBERS = _Numbers()
+_numbers: list[int] = []
 
 
 def _same(ids: Ids) -> Ids:
     """These ids as objects that are the same wherever a number is the same."""
-    return itemgetter(*ids)(_NUMBERS) if len(ids) > 1 else tuple(map(_NUMBERS.__getitem__, ids))
+    global _numbers
+    if len(ids) < 2:
+        return tuple(ids)
+    try:
+        return tuple(itemgetter(*ids)(_numbers))
+    except IndexError:  # a thread that is here meanwhile makes a list of its own, and as right
+        _numbers = longer = [*_numbers, *range(len(_numbers), max(ids) + 1)]
+        return tuple(itemgetter(*ids)(longer))
 
 
 def _head(part: str) -> str:

@@ -133,7 +133,7 @@ class Tokens:
             for end in seams:
                 parts.append(content[start:end])
                 start = end
-            parts += content[start:], after
+            parts.append(content[start:] + after)
         parts[-1] += request.prefill
         return self._assembly.apart(parts)
 
@@ -141,10 +141,11 @@ class Tokens:
         """What stands around the messages of a request with seams, if that can be told."""
         if not (request.chat and request.seams):
             return None
-        roles = tuple(message.role for message in request.messages)
+        roles = tuple([message.role for message in request.messages])
         if roles not in self._frames:
             self._frames[roles] = self._frame(request)
-        bare = all(m.content == m.content.strip() for m in request.messages)
+        contents = [message.content for message in request.messages]
+        bare = contents == [content.strip() for content in contents]
         return self._frames[roles] if bare else None
 
     def _frame(self, request: Request) -> tuple[str, ...] | None:
