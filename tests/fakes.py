@@ -1,4 +1,4 @@
-"""A scripted engine: it replies what a function says, in any order, and keeps every request."""
+"""A scripted engine, which replies what a function says, in any order, and functions for it."""
 
 import random
 from math import ceil
@@ -63,3 +63,28 @@ class ScriptedEngine:
     def tokens(self, request):
         size = sum(len(message.content.encode()) for message in request.messages)
         return ceil(size / self.bytes_a_token)
+
+
+def counted(request):
+    """Scores a document by how often it says sky."""
+    return Reply(scores=(float(request.want.doc.count("sky")),))
+
+
+def labelled(request):
+    """The first label is the most likely one, and so on."""
+    return Reply(scores=tuple(-float(place) for place in range(len(request.want.labels))))
+
+
+def anything(request):
+    """Something for every kind of request."""
+    return labelled(request) if hasattr(request.want, "labels") else Reply("[2] A", (0.5,))
+
+
+def reversed_list(request):
+    """Writes the list from the last document to the first."""
+    count = request.messages[-1].content.count("\n[")
+    return Reply(text=" > ".join(f"[{place}]" for place in range(count, 0, -1)))
+
+
+def order(ranking):
+    return [hit.index for hit in ranking]

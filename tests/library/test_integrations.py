@@ -16,7 +16,7 @@ from rerank.wants import Reply
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["fish swim", "the sky is blue", "sky", "sky sky sky"]
 
 

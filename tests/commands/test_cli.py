@@ -14,7 +14,7 @@ from typed import ORACLE, SCORER, by_length, engines, recipe, rows, wrote
 from rerank.runs import read_scores
 from rerank.stopwatch import STAGES
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("here")
 
 

@@ -15,7 +15,7 @@ from rerank import Reranker
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = [
     *("cohere", "cohere-haystack", "haystack-ai", "httpx", "jina-haystack"),
     *("langchain-cohere", "langchain-community", "langchain-nvidia-ai-endpoints"),

@@ -257,8 +257,8 @@ def test_a_second_run_on_one_journal_is_refused_at_once(tmp_path):
 
 
 def python(script, **options):
-    here = str(Path(__file__).parent)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, str(Path(here).parent)])}
+    folders = Path(__file__).resolve().parents[:3]  # its own, the tests' and the project's
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
     return subprocess.Popen([sys.executable, "-c", script], env=environment, **options)
 
 

@@ -423,7 +423,7 @@ def python(code: str) -> str:
     """Run code in a fresh interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(__file__).resolve().parents[1],
+        cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,
         check=True,

@@ -12,7 +12,7 @@ from rerank.engines import opening
 from rerank.engines.opening import ENGINES
 from rerank.prompts import read_prompt
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LABEL_PROMPTS = {
     name
     for name in files.names("prompts")

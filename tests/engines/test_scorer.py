@@ -8,33 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from checkpoints import WORDS, bert, pair, replies, scores, wordpiece
 
 from rerank.engines.models import encoders
 from rerank.engines.scorer import Scorer
 from rerank.errors import EngineError, InputError, MissingExtra, UsageError
-from rerank.wants import Message, Pair, Request, Text
+from rerank.wants import Message, Request, Text
 
 pytestmark = pytest.mark.slow  # torch alone takes seconds to import
 
-WORDS = [
-    "the",
-    "sea",
-    "is",
-    "blue",
-    "waves",
-    "and",
-    "salt",
-    "a",
-    "dry",
-    "hill",
-    "cats",
-    "sleep",
-    "dogs",
-    "bark",
-    "which",
-    "one",
-    "about",
-]
 DOCS = [
     "the sea is blue",
     "waves and salt and the sea",
@@ -48,57 +30,6 @@ SHA256 = {
     "tokenizer.json": "be50c362",
     "vocab.txt": "07eced37",
 }  # as upstream published them
-
-
-def pair(query, doc):
-    return Request((), Pair(query, doc))
-
-
-def replies(scorer, pairs):
-    for ticket, (query, doc) in enumerate(pairs):
-        scorer.check(pair(query, doc))
-        scorer.submit(ticket, pair(query, doc))
-    found = {}
-    while out := list(scorer.poll()):
-        found |= dict(out)
-    assert sorted(found) == list(range(len(pairs)))
-    return [found[ticket] for ticket in range(len(pairs))]
-
-
-def scores(scorer, pairs):
-    return [score for reply in replies(scorer, pairs) for score in reply.scores]
-
-
-def wordpiece(folder, limit=40):
-    """A tokenizer that spells a pair as BERT's does, with a vocabulary of a few words."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertTokenizerFast
-
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s"]
-    spelled = Tokenizer(
-        models.WordPiece({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]")
-    )
-    spelled.normalizer = normalizers.BertNormalizer()
-    spelled.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    spelled.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer = BertTokenizerFast(tokenizer_object=spelled, model_max_length=limit)
-    tokenizer.save_pretrained(folder)
-    return tokenizer
-
-
-def bert(folder, kind, **options):
-    """A tiny BERT of random weights."""
-    import torch
-    import transformers
-
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(WORDS) + 6, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, max_position_embeddings=48, initializer_range=0.5, **options,
-    )  # fmt: skip
-    model = getattr(transformers, kind)(config).eval()
-    model.save_pretrained(folder)
-    return model
 
 
 @pytest.fixture(scope="module", params=[1, 2])

@@ -126,7 +126,7 @@ print(before, len(store.rows()))
 @pytest.mark.slow
 def test_an_encoding_that_is_killed_goes_on_where_it_was(tmp_path):
     command = [sys.executable, "-c", SLOWLY, str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     for _ in range(3):
         running = subprocess.Popen(command, env=environment)
         seen, limit = _size(tmp_path), time.monotonic() + 30

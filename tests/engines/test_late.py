@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_scorer import WORDS, bert, scores, wordpiece
+from checkpoints import WORDS, bert, scores, wordpiece
 
 from rerank.engines.models.embedders import Embedder
 from rerank.engines.scorer import Scorer

@@ -17,7 +17,7 @@ from rerank.engines.models.matching import Matcher
 from rerank.train.wiring import matching_head
 
 package, folder = PACKAGED["boxed"]
-FOLDER = Path(__file__).resolve().parents[1] / package / folder
+FOLDER = Path(__file__).resolve().parents[2] / package / folder
 
 ASKED = "why is the sky blue?"
 DOCS = ["Dust scatters red light.", "Air scatters blue light the most.", "The sea is salty."]

@@ -1,6 +1,6 @@
 """Prompts: each mistake one line, each shipped wording on record, no document above its station.
 
-`UPDATE_GOLDEN=1 pytest tests/test_prompts.py` writes tests/golden/prompts anew.
+`UPDATE_GOLDEN=1 pytest tests/prompts/test_prompts.py` writes the files in golden/ anew.
 """
 
 import os
@@ -23,7 +23,7 @@ from rerank.readers import READERS
 from rerank.records import Doc, Query, Status
 from rerank.wants import Labels, Likelihood, Logits, Message, Pair, Reply, Text
 
-GOLDEN = Path(__file__).parent / "golden" / "prompts"
+GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = files.names("prompts")
 PROMPTS = [read_prompt(name) for name in SHIPPED]
 by_name = pytest.mark.parametrize("name", SHIPPED)

@@ -4,8 +4,8 @@ import json
 import math
 
 import pytest
-from test_scorer import WORDS, bert, scores, wordpiece
-from test_train import recipe
+from checkpoints import WORDS, bert, scores, wordpiece
+from trainings import recipe
 
 from rerank.engines.models.checkpoints import Files
 from rerank.engines.models.matching import Matcher

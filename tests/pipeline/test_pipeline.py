@@ -31,7 +31,7 @@ from rerank.records import Doc
 from rerank.runs import ranked_run, read_scores
 from rerank.wants import Reply
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RERANKED = [name for name in METHODS if name != "first-stage"]
 ROUGH = {"top-down", "tournament", "joint-blocks", "uncertain", "active"}
 APPROXIMATE = {name for name, row in METHODS.items() if row.strategy in ROUGH}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typed import ORACLE, recipe
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("here")
 
 

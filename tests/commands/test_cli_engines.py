@@ -12,7 +12,7 @@ from typed import ORACLE, SCORER, by_length, engines, recipe, rows, wrote
 
 from rerank.wants import Reply
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("here")
 
 

@@ -4,8 +4,8 @@ import math
 from threading import Event
 
 import pytest
+from jumbled import Jumbled, answer_everything, asks_in_turn, rate_doc
 from play import by_value, documents, place, play, worth
-from test_scheduler import Jumbled, answer_everything, asks_in_turn, rate_doc
 
 from rerank.questions import AsShown, Compare, Order, Pick, Question, Rate, undecided
 from rerank.records import Answer, Status, Usage

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from checkpoints import encoder_decoder
 
 from rerank.engines import LabelError
 from rerank.engines.models import checkpoints
@@ -314,49 +315,6 @@ def t5(tmp_path_factory):
     return encoder_decoder(tmp_path_factory.mktemp("t5"))
 
 
-def encoder_decoder(folder):
-    """A tiny encoder-decoder whose tokenizer ends what it reads with "</s>", as T5's does."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
-
-    words = [
-        "Query:",
-        "Document:",
-        "Relevant:",
-        "cats",
-        "sleep",
-        "dogs",
-        "bark",
-        "true",
-        "false",
-        "the",
-        "sea",
-        "is",
-        "A",
-        "B",
-    ]
-    vocabulary = ["<pad>", "</s>", "<unk>", *(f"▁{word}" for word in words)]
-    spelled = Tokenizer(
-        models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>")
-    )
-    spelled.pre_tokenizer = pre_tokenizers.Metaspace()
-    spelled.decoder = decoders.Metaspace()
-    spelled.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=spelled, pad_token="<pad>", eos_token="</s>", model_max_length=48
-    )
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(1)
-    config = T5Config(
-        vocab_size=len(vocabulary), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
-        decoder_start_token_id=0, initializer_factor=2.0,
-    )  # fmt: skip
-    model = T5ForConditionalGeneration(config).eval()
-    model.save_pretrained(folder)
-    return folder, model, tokenizer
-
-
 T5_PROMPTS = ["Query: cats Document: cats sleep Relevant:", "Query: dogs Document: the Relevant:"]
 
 
@@ -494,7 +452,7 @@ def test_loading_and_writing_leave_stdout_and_stderr_clean(folder):
     )
     run = subprocess.run(
         [sys.executable, "-c", script, folder],
-        capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=300,
+        capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=300,
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 

@@ -11,7 +11,7 @@ from rerank import publishing
 from rerank.files import shipped
 from rerank.pipeline.verify import verify
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DEMO = shipped("demo")
 
 

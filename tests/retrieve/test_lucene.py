@@ -135,7 +135,7 @@ def masked(tmp_path_factory):
     """A tiny masked language model of random weights, with a vocabulary of a few words."""
     import torch
     import transformers
-    from test_scorer import wordpiece
+    from checkpoints import wordpiece
 
     folder = tmp_path_factory.mktemp("masked")
     tokenizer = wordpiece(folder)
