@@ -21,6 +21,14 @@ WORDS = [
     "one",
     "about",
 ]
+DOCS = [
+    "the sea is blue",
+    "waves and salt and the sea",
+    "a dry hill",
+    "cats sleep and dogs bark " * 3,
+    "the sea is blue",
+]
+QUERY = "which one is about the sea"
 
 
 def pair(query, doc):

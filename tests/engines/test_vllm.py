@@ -1,25 +1,32 @@
-import queue
-import sys
-import threading
+"""A real vLLM on the CPU against plain transformers, on a tiny checkpoint of random weights."""
+
 from dataclasses import replace
-from types import SimpleNamespace
 from unittest.mock import ANY
 
 import pytest
 import tiny
+from yardstick import (
+    LETTERS,
+    PROMPTS,
+    chat,
+    greedy,
+    ids,
+    label_scores,
+    likelihood,
+    log_probabilities,
+    raw,
+    replies,
+    runs_vllm,
+    whole,
+)
 
 from rerank.engines import NOBODY, LabelError
-from rerank.engines.vllm import VLLM, _wake_on_death
-from rerank.errors import EngineError, MissingExtra, UsageError
-from rerank.wants import Labels, Likelihood, Message, Pair, Reply, Request, Text
+from rerank.engines.vllm import VLLM
+from rerank.errors import EngineError
+from rerank.wants import Labels, Likelihood, Pair, Reply, Request, Text
 
-LETTERS = tuple("ABCDEFGHIJKLMNOPQRST")
 LIMIT = 1024
 CHUNK = 256  # tokens in a step, so that long prompts are read in several
-
-
-def runs_vllm(test):
-    return pytest.mark.vllm(pytest.mark.slow(test))
 
 
 @pytest.fixture(scope="module")
@@ -35,35 +42,6 @@ def engine(folder):
     engine.close()
     engine.close()
     assert engine.poll() == []
-
-
-@pytest.fixture(scope="module")
-def model(folder):
-    """What transformers makes of the same checkpoint: the yardstick."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    loaded = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
-    return SimpleNamespace(model=loaded, tokenizer=AutoTokenizer.from_pretrained(folder))
-
-
-def chat(want, content="Which passage is best?", prefill=""):
-    return Request((Message("user", content),), want, prefill)
-
-
-def raw(want, content):
-    return Request((Message("user", content),), want, chat=False)
-
-
-def replies(engine, requests):
-    """Every reply, in the order of the requests."""
-    for ticket, request in enumerate(requests):
-        engine.submit(ticket, request)
-    found = {}
-    while len(found) < len(requests):
-        finished = list(engine.poll())
-        assert finished
-        found.update(finished)
-    return [found[ticket] for ticket in range(len(requests))]
 
 
 @runs_vllm
@@ -88,51 +66,6 @@ def test_what_is_cancelled_is_written_no_further_and_a_wait_ends_when_it_is_woke
     assert [ticket for ticket, _ in engine.poll()] == ["short"]
     engine.cancel([1])
     assert engine.poll() == [] and not engine._engine.has_unfinished_requests()
-
-
-def ids(model, request):
-    """The prompt as the tiny checkpoint's template spells it, by hand."""
-    [message] = request.messages
-    content = f"<|im_start|>{message.role}\n{message.content}<|im_end|>\n<|im_start|>assistant\n"
-    text = content if request.chat else message.content
-    return model.tokenizer.encode(text + request.prefill, add_special_tokens=False)
-
-
-def log_probabilities(model, tokens):
-    """[token, vocabulary]: the distribution of what follows each token."""
-    import torch
-
-    with torch.no_grad():
-        return model.model(torch.tensor([tokens])).logits[0].log_softmax(-1)
-
-
-def label_scores(model, request):
-    row = log_probabilities(model, ids(model, request))[-1]
-    labels = [model.tokenizer.encode(x, add_special_tokens=False) for x in request.want.labels]
-    return [float(row[label]) for [label] in labels]
-
-
-def likelihood(model, request):
-    prompt = ids(model, request)
-    more = model.tokenizer.encode(request.want.continuation, add_special_tokens=False)
-    rows = log_probabilities(model, prompt + more)[len(prompt) - 1 : -1]
-    return sum(float(row[token]) for row, token in zip(rows, more, strict=True))
-
-
-def greedy(model, request):
-    import torch
-
-    prompt = torch.tensor([ids(model, request)])
-    wrote = model.model.generate(prompt, max_new_tokens=request.want.max_tokens, do_sample=False)
-    return whole(model.tokenizer.decode(wrote[0, prompt.shape[1] :], skip_special_tokens=True))
-
-
-def whole(text):
-    """Without a character that was cut off; vLLM keeps it back, transformers writes a mark."""
-    return text.rstrip("\ufffd")
-
-
-PROMPTS = ["Q", "Which passage is best? " * 8, "the query and the passage " * 60]
 
 
 @runs_vllm
@@ -362,32 +295,3 @@ def test_in_bfloat16_the_float32_head_leaves_no_ties_and_a_seed_repeats_a_sample
     engine.close()
     assert engine.poll() == []
     assert capfd.readouterr().out == ""
-
-
-@runs_vllm
-def test_an_unknown_option_is_named():
-    with pytest.raises(UsageError, match="no option gpu_memory, max_len"):
-        VLLM("tiny", max_len=3, gpu_memory=0.9)
-
-
-@runs_vllm
-def test_a_model_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(EngineError, match=r"^vLLM cannot serve .*nowhere") as refused:
-        VLLM(str(tmp_path / "nowhere"))
-    assert "\n" not in str(refused.value)
-
-
-def test_without_vllm_the_line_that_installs_it_is_given(monkeypatch):
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(MissingExtra, match=r"pip install .*\[vllm\]'"):
-        VLLM("tiny")
-
-
-def test_a_killed_process_of_vllm_wakes_who_waits_for_it():
-    stopped = threading.Event()
-    outputs = queue.Queue()
-    resources = SimpleNamespace(engine_manager=SimpleNamespace(manager_stopped=stopped))
-    _wake_on_death(SimpleNamespace(resources=resources, outputs_queue=outputs))
-    assert outputs.empty()
-    stopped.set()
-    assert isinstance(outputs.get(timeout=10), EngineError)
