@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -27,6 +28,7 @@ class Scripted(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answering)
         self.answer, self.lock = answer, threading.Lock()
         self.asked, self.connections, self.at_once, self.most_at_once = [], 0, 0, 0
+        self.pause = 0.0  # seconds after each byte of an answer
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def bodies(self, path="/v1/chat/completions"):
@@ -60,7 +62,15 @@ class Answering(BaseHTTPRequestHandler):
         for name, value in dict(*headers, **{"content-length": str(len(content))}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        self.say(content)
+
+    def say(self, content):
+        if not self.server.pause:
+            self.wfile.write(content)
+            return
+        for place in range(len(content)):
+            self.wfile.write(content[place : place + 1])
+            time.sleep(self.server.pause)
 
     do_GET = do_POST
 

@@ -153,7 +153,8 @@ def _adapter(given: Sequence[Judged], vectors: Array, penalty: float, encoder: s
     scores, flags, owners = _table(given)
     middle, spread = scores.mean(), scores.std() or 1.0
     mean = vectors.mean(0)
-    directions = np.linalg.svd(vectors - mean, full_matrices=False)[2][:DIMENSIONS]
+    _, sizes, axes = np.linalg.svd(vectors - mean, full_matrices=False)
+    directions = axes[sizes > 1e-9 * sizes.max(initial=0.0)][:DIMENSIONS]  # those that queries have
     queries = (vectors - mean) @ directions.T
     scale = queries.std(0)
     scale[scale == 0] = 1.0

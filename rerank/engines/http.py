@@ -119,7 +119,8 @@ class HTTP:
         task.add_done_callback(partial(self._ended, ticket))
 
     def _ended(self, ticket: Hashable, task: asyncio.Task[None]) -> None:
-        del self._tasks[ticket]
+        if self._tasks.get(ticket) is task:
+            del self._tasks[ticket]
         if task.cancelled():
             self._done.put((ticket, Reply(error="cancelled")))
 

@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rerank.engines import NOBODY, Engine
 from rerank.engines.sleeping import Face, Sleeping
@@ -24,6 +25,14 @@ from rerank.wants import Labels, Likelihood, Logits, Pair, Reply, Request, Text,
 OURS = 0x72726E6B  # "rrnk": SQLite's application_id of a journal
 TABLE = "CREATE TABLE reply (key TEXT PRIMARY KEY, engine TEXT, request TEXT, reply TEXT)"
 FACES = "CREATE TABLE IF NOT EXISTS face (key TEXT PRIMARY KEY, face TEXT)"
+
+
+class _Asked(NamedTuple):
+    """A request that is out: its number, how it is spelled on disk, and who waits for it."""
+
+    number: int
+    spelled: str
+    askers: list[Hashable]
 
 
 class Journal:
@@ -42,7 +51,9 @@ class Journal:
         self.score_kind = getattr(engine, "score_kind", "logit")
         self.asked = self.replayed = 0
         self._known: list[tuple[Hashable, Reply]] = []
-        self._out: dict[str, tuple[str, list[Hashable]]] = {}
+        self._out: dict[str, _Asked] = {}
+        self._keys: dict[Hashable, str] = {}  # of what is out, by the number that the engine has
+        self._numbers = count()
         self._rows = rows or _opened(path)
 
     @property
@@ -59,41 +70,44 @@ class Journal:
             key = _key(self.name, spelled)
             reply = None if key in self._out else self._remembered(key)
         if key in self._out:
-            self._out[key][1].append(ticket)
+            self._out[key].askers.append(ticket)
             self.replayed += 1
         elif reply is not None:
             self._known.append((ticket, reply))
             self.replayed += 1
         else:
-            self._out[key] = spelled, [ticket]
+            self.engine.submit(number := next(self._numbers), request)
+            self._out[key], self._keys[number] = _Asked(number, spelled, [ticket]), key
             self.asked += 1
-            self.engine.submit(key, request)
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         """What is remembered at once; else what the engine finishes, once it is on disk."""
         if self._known:
             known, self._known = self._known, []
             return known
-        replies = [(str(key), reply) for key, reply in self.engine.poll()]
-        finished = [(key, reply) for key, reply in replies if key in self._out]
+        replies = list(self.engine.poll())
+        finished = [(self._keys.pop(n), reply) for n, reply in replies if n in self._keys]
         if replies and not finished:
             return [(NOBODY, Reply())]
         asked = {key: self._out.pop(key) for key, _ in finished}
         with stage("journal"):
-            self._remember([(key, asked[key][0], reply) for key, reply in finished])
-        return [(ticket, reply) for key, reply in finished for ticket in asked[key][1]]
+            self._remember([(key, asked[key].spelled, reply) for key, reply in finished])
+        return [(ticket, reply) for key, reply in finished for ticket in asked[key].askers]
 
     def wake(self) -> None:
         self.engine.wake()
 
     def cancel(self, tickets: Collection[Hashable]) -> None:
-        """Forget who asked; what nobody asks for any more is cancelled."""
+        """Forget who asked; what nobody asks for any more is cancelled.
+
+        A reply to that may come all the same, and is not one to who asks for it again.
+        """
         self._known = [known for known in self._known if known[0] not in tickets]
-        for key, (_, askers) in [*self._out.items()]:
-            askers[:] = [ticket for ticket in askers if ticket not in tickets]
-            if not askers:
-                del self._out[key]
-                self.engine.cancel({key})
+        for key, asked in [*self._out.items()]:
+            asked.askers[:] = [ticket for ticket in asked.askers if ticket not in tickets]
+            if not asked.askers:
+                del self._out[key], self._keys[asked.number]
+                self.engine.cancel({asked.number})
 
     def close(self) -> None:
         self.engine.close()

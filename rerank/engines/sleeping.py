@@ -41,6 +41,8 @@ class Sleeping:
     def __init__(self, open_engine: Callable[[], Engine], faces: Faces) -> None:
         self._open, self._faces = open_engine, faces
         self._engine: Engine | None = None
+        self._checked: set[str] = set()  # forms that this engine has passed
+        self._assumed: dict[str, Request] = {}  # forms that passed before, and not yet this engine
         self._face = face = faces.read() or self._seen(self._awake())
         self.name, self.special_tokens = face.name, face.special_tokens
         self.wants: tuple[type[Want], ...] = tuple(getattr(wants, name) for name in face.wants)
@@ -53,15 +55,26 @@ class Sleeping:
         return getattr(self._engine, "expect", None)
 
     def check(self, request: Request) -> None:
-        """What was checked once is not checked again."""
+        """What was checked once is not checked again, unless something must be asked."""
         form = hashlib.sha256(repr(request).encode("utf-8", "replace")).hexdigest()
-        if form not in self._face.passed:
+        if form in self._checked:
+            return
+        if form in self._face.passed:
+            self._assumed[form] = request
+        else:
             self._awake().check(request)
+            self._checked.add(form)
             self._face = replace(self._face, passed=(*self._face.passed, form))
             self._faces.write(self._face)
 
     def submit(self, ticket: Hashable, request: Request) -> None:
-        self._awake().submit(ticket, request)
+        """Ask; first what an engine learns of itself from a check, such as how a server scores."""
+        engine = self._awake()
+        for form, assumed in [*self._assumed.items()]:
+            engine.check(assumed)
+            self._checked.add(form)
+            del self._assumed[form]
+        engine.submit(ticket, request)
 
     def poll(self) -> Iterable[tuple[Hashable, Reply]]:
         return self._engine.poll() if self._engine else ()

@@ -145,8 +145,7 @@ class Dispatch:
         try:
             asked.ready()
         except Unavailable as trouble:
-            asked.job.error = str(trouble)
-            self._end(asked)
+            self._fail(asked, trouble)
         except Exception as mistake:
             self._end(asked, mistake)
         else:
@@ -157,8 +156,16 @@ class Dispatch:
         try:
             if self._drive.send(asked.job):
                 self._end(asked)
+        except Unavailable as trouble:
+            self._fail(asked, trouble)
         except Exception as mistake:
             self._end(asked, mistake)
+
+    def _fail(self, asked: Asked, trouble: Unavailable) -> None:
+        """A failed query: whoever asked said what then comes of it."""
+        asked.job.error = str(trouble)
+        self._answer(asked)
+        self._give_up(asked)
 
     def _give_up(self, asked: Asked) -> None:
         if self._begun.pop(asked.job, None):
@@ -170,7 +177,7 @@ class Dispatch:
             self._give_up(asked)
         self._begun.pop(asked.job, None)
 
-    def _answer(self, asked: Asked, failure: BaseException | None) -> None:
+    def _answer(self, asked: Asked, failure: BaseException | None = None) -> None:
         """Answer a caller, if there still is one."""
         if asked.future.done() or not asked.future.set_running_or_notify_cancel():
             return

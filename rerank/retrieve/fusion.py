@@ -85,11 +85,11 @@ def _normalised(scores: Scores, norm: str) -> tuple[Scores, float]:
     low, high, mean = min(values), max(values), fmean(values)
     shift, scale = {
         "min-max": (low, high - low),
-        "max": (0.0, high),
-        "sum": (low, sum(values) - low * len(values)),
+        "max": (0.0, max(high, 1e-9)),
+        "sum": (low, sum(value - low for value in values)),
         "zmuv": (mean, pstdev(values)),
     }[norm]
-    if not scale:  # all the same: as good as the best where 1 is the best, else as the mean
+    if low == high or not scale:  # as good as the best where 1 is the best, else as the mean
         return dict.fromkeys(scores, 0.0 if norm == "zmuv" else 1.0), 0.0
     found = {doc: (score - shift) / scale for doc, score in scores.items()}
     return found, min(found.values()) if norm == "zmuv" else 0.0

@@ -158,7 +158,7 @@ class Service:
         """Rank what is asked, unless it takes too long or the client hangs up."""
         for one in asked:
             self.limits.check(one.query, one.texts, one.instruction or "")
-        work = map(self._work, asked)
+        work = [asyncio.ensure_future(self._work(one)) for one in asked]
         try:
             async with asyncio.timeout(self.limits.seconds):
                 found = await _unless_gone(request, asyncio.gather(*work))
@@ -171,6 +171,9 @@ class Service:
             raise Refused(503, "the model gave no answer") from None
         except RerankError as mistake:  # more documents than the method has labels for, say
             raise Refused(422, str(mistake)) from None
+        finally:
+            for each in work:  # once one has failed nobody waits for the others
+                each.cancel()
         self.failure = ""
         for one, ranking in zip(asked, found, strict=True):
             self.metrics.ranked(len(one.texts), ranking.calls, ranking.usage, ranking.answers)

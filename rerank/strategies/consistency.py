@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from rerank.questions import Asking, Order, Question, ask, together
+from rerank.questions import Asking, AsShown, Order, Question, ask, together
 from rerank.strategies.places import order_places
 from rerank.strategies.votes import Aggregate, elect
 
@@ -61,4 +61,6 @@ def _poll(
     given = range(len(docs))
     copies = [list(given), *(chance.sample(given, len(docs)) for _ in range(times - 1))]
     ballots = yield from order_places(docs, copies)
+    if all(isinstance(ballot, AsShown) for ballot in ballots):
+        return AsShown(docs)
     return [docs[place] for place in elect(ballots, len(docs), aggregate)]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from rerank import datasets
 from rerank.datasets import Dataset
 from rerank.errors import InputError, UsageError
-from rerank.evaluate import evaluate
+from rerank.evaluate import evaluate, parse
 from rerank.recipes import Recipe
 from rerank.recipes.stages import FusionOptions, PassageOptions
 from rerank.recipes.suites import Entry
@@ -190,7 +190,7 @@ def _fitted(options: FusionOptions, runs: Sequence[Run], training: Dataset) -> F
             for query, docs in run.items()
         }
         (mean,) = evaluate(training.qrels, ranked, [options.measure]).mean.values()
-        return mean
+        return -mean if parse(options.measure).less_is_better else mean
 
     weights = fitted(learned, options, value)
     LOG.info("fusion weights by %s of split %s: %s", options.measure, options.train, weights)

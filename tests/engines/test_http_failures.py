@@ -152,3 +152,29 @@ def test_a_defect_of_ours_is_raised_and_not_waited_for():
         with pytest.raises(ValueError, match="too many values"):
             opened.poll()
         assert list(opened.poll()) == []
+
+
+def test_a_key_that_an_answer_says_by_chance_stays_in_it(serve):
+    """It was blotted out, in the names of fields, too."""
+    server = serve(lambda *_: (200, saying("a token")))
+    with engine(server.url, api_key="token") as opened:
+        assert one(opened) == Reply("a token", usage=Usage(9, 0, 1))
+
+
+def test_a_try_ends_when_its_time_is_over_however_much_has_come(serve):
+    """A server that went on byte by byte was waited for."""
+    server, started = serve(lambda *_: (200, saying())), time.monotonic()
+    server.pause = 0.05
+    with engine(server.url, timeout=0.5, attempts=1) as opened:
+        assert "in 0.5 s" in one(opened).error
+    assert time.monotonic() - started < 4
+
+
+def test_a_date_without_a_zone_is_of_greenwich(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert 58 < connection.retry_after(time.asctime(time.gmtime(time.time() + 60))) <= 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()

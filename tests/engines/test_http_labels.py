@@ -1,6 +1,7 @@
 """Labels are scored by the token ids that a server spells, or refused."""
 
 import re
+import threading
 
 import pytest
 from scripted import AB, FIVE, asking, checked, engine, listing, one
@@ -153,3 +154,33 @@ def test_a_server_that_reads_another_prompt_than_it_spells_is_refused(serve):
 
     with pytest.raises(EngineError, match=r"reads 99 tokens where its own tokenizer makes 8"):
         checked(serve(answer).url, asking(want=AB))
+
+
+def test_who_gives_up_while_labels_are_spelled_leaves_it_to_the_others(serve):
+    answer, spelling, go_on = Speller(), threading.Event(), threading.Event()
+
+    def slowly(path, body):
+        if path == "/tokenize":
+            spelling.set()
+            go_on.wait(10)
+        return answer(path, body)
+
+    with engine(serve(slowly).url) as opened:
+        for ticket in ("gives up", "waits"):
+            opened.submit(ticket, asking(want=AB))
+        assert spelling.wait(10)
+        opened.cancel({"gives up"})
+        [(_, given_up)] = opened.poll()
+        go_on.set()
+        [(ticket, reply)] = opened.poll()
+        assert (given_up.error, ticket, reply.scores) == ("cancelled", "waits", (-0.5, -1.5))
+        assert one(opened, asking(want=AB)).scores == (-0.5, -1.5)
+
+
+def test_labels_that_are_refused_leave_the_others_as_they_were(serve):
+    server = serve(Speller(ids=False, A=-1.0, B=-2.0))
+    with engine(server.url) as opened:
+        opened.check(asking(want=AB))
+        with pytest.raises(EngineError, match="cannot score these labels exactly"):
+            opened.check(asking(want=Labels(("A", "Z"))))
+        assert one(opened, asking(want=AB)).scores == (-1.0, -2.0)

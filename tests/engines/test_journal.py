@@ -148,3 +148,17 @@ def test_the_file_reads_in_an_sqlite_shell(tmp_path):
     rows.close()
     assert (engine, role, most, text) == ("fake", "user", 5, "said a")
     assert [path.name for path in tmp_path.iterdir()] == ["journal.db"]
+
+
+def test_a_late_reply_to_what_was_cancelled_is_none_to_who_asks_for_it_again(tmp_path):
+    """It was, or two replies to one request in one poll ended everybody's."""
+    engine = Fake()
+    engine.cancel = lambda tickets: engine.out.extend((ticket, None) for ticket in tickets)
+    engine.reply = lambda request: echo(request) if request else Reply(error="cancelled")
+    journal = Journal(engine, tmp_path / "journal.db")
+    for ticket in (1, 2, 3):
+        journal.submit(ticket, asking("again"))
+        if ticket < 3:
+            journal.cancel({ticket})
+    assert dict(journal.poll()) == {3: echo(asking("again"))}
+    journal.close()

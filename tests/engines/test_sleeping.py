@@ -137,3 +137,19 @@ def test_an_engine_gets_ready_for_what_may_come_once_it_is_awake_and_is_not_woke
     journal.expect(asking("c"))
     assert told == [asking("a"), asking("c")]
     journal.close()
+
+
+def test_what_an_engine_learns_from_a_check_it_learns_before_it_is_asked(path):
+    opening, form = Opening(), Request((Message("user", "a"),), Labels(("A", "B")))
+    journal = remembering(path, "k", opening)
+    journal.check(form)
+    journal.close()
+    journal = remembering(path, "k", opening)
+    journal.check(form)
+    assert len(opening.opened) == 1
+    for ticket in ("bb", "ccc"):
+        journal.submit(ticket, asking(ticket))
+        assert opening.opened[1].checked == [form]
+    journal.check(form)
+    assert opening.opened[1].checked == [form]
+    journal.close()

@@ -284,3 +284,15 @@ def test_the_command_fits_a_real_model_and_its_file_cuts_where_relevance_ends(tm
         cli.app(["calibrate", "demo", "-o", str(out), *first])
     printed = capsys.readouterr()
     assert "without the scores" in printed.out and "hardly tell" not in printed.err
+
+
+def test_an_adapter_takes_no_direction_that_queries_do_not_have():
+    """Ten queries have fewer than eight where one is held out; of the rest it took rounding."""
+    draw = np.random.default_rng(0)
+    vectors, judgments = draw.normal(0, 1 / 8, (7, 64)), []
+    for query in range(14):
+        scores = draw.normal(0, 2, 50)
+        flags = draw.random(50) < 1 / (1 + np.exp(-scores))
+        judgments.append(Judged(str(query), scores.tolist(), flags.tolist()))
+    mapping, _ = fit(judgments, "adapter", lambda names: vectors[[int(n) // 2 for n in names]], "e")
+    assert np.abs(mapping.offsets).max() < 100

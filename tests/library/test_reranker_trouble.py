@@ -2,7 +2,7 @@
 
 import pytest
 from fakes import ScriptedEngine
-from scripted import saying
+from scripted import listing, saying
 
 from rerank import EngineError, InputError, Reranker, UsageError
 from rerank.wants import Reply
@@ -42,6 +42,14 @@ def test_with_keep_a_server_that_recovers_is_asked_again(serve):
         assert opened.rerank("why?", DOCS).status == "fallback"
         ranking = opened.rerank("why?", DOCS)
         assert (ranking.status, [hit.index for hit in ranking]) == ("ok", [1, 0])
+
+
+def test_with_keep_and_a_journal_a_server_in_trouble_leaves_the_order_too(serve, tmp_path):
+    answers = iter([(200, listing("m")), *[(200, saying("[2] > [1]"))] * 2])
+    server = serve(lambda *_: next(answers, (503, {})))
+    for query, status in (("why?", "ok"), ("why?", "ok"), ("how?", "fallback")):
+        with asking_at(server.url, on_error="keep", journal=tmp_path / "journal.db") as opened:
+            assert opened.rerank(query, DOCS).status == status
 
 
 def test_what_can_never_work_is_raised_though_failures_are_kept(serve):

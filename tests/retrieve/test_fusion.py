@@ -155,6 +155,10 @@ def test_weights_are_fitted_on_the_training_queries_and_recorded(split):
     }
 
 
+def test_where_less_is_better_the_weights_that_give_less_are_the_best(split):
+    assert hybrid(split, train="train", measure="last_rel").record["weights"] == [0.4, 0.6]
+
+
 def test_weights_fitted_on_a_query_that_is_ranked_are_refused(split):
     with pytest.raises(InputError, match=r"1 of 2 queries of split leaky are ranked too.*'q2'"):
         hybrid(split, train="leaky")
@@ -184,3 +188,17 @@ def test_a_run_says_what_its_first_stage_was(split, monkeypatch):
 
 def test_without_training_all_parts_weigh_the_same(split):
     assert "weights" not in hybrid(split).record
+
+
+@pytest.mark.parametrize("method", ["combsum", "combmnz"])
+def test_scores_below_zero_keep_their_order_under_the_highest_too(method):
+    run = {"q": {"best": -1.0, "mid": -2.0, "worst": -4.0}}
+    assert order({"method": method, "norm": "max"}, (run, run)) == ["best", "mid", "worst"]
+
+
+@pytest.mark.parametrize("norm", ["min-max", "max", "sum"])
+def test_equal_scores_are_all_as_good_as_the_best_however_many(norm):
+    for count in (3, 10, 99):
+        run = {"q": {f"d{n}": 0.1 for n in range(count)}}
+        scores = fused((run, run), FusionOptions(method="combsum", norm=norm))["q"]
+        assert {*scores.values()} == {2.0}

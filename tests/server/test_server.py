@@ -6,6 +6,7 @@ import logging
 import threading
 from time import monotonic, sleep
 
+import httpx
 from asking import DOCS, ORDER, QUERY, asked, counted, indices
 from fakes import ScriptedEngine
 from serving import Client
@@ -39,12 +40,13 @@ class Slow(ScriptedEngine):
         self.gone |= set(tickets)
         self.out = [one for one in self.out if one[0] not in tickets]
 
-    def settled(self):
+    def settled(self, docs=DOCS):
         """All that asked for the moon was cancelled, once the thread for that has come to it."""
+        count = len(docs)
         end = monotonic() + 5
-        while len(self.gone) < len(DOCS) and monotonic() < end:
+        while len(self.gone) < count and monotonic() < end:
             sleep(0.01)
-        assert len(self.gone) == len(DOCS) and self.out == []
+        assert len(self.gone) == count and self.out == []
 
 
 def test_over_the_bound_comes_429_with_when_to_come_again_and_then_all_is_well(served):
@@ -108,6 +110,23 @@ def test_an_engine_that_fails_is_503_in_the_dialect_and_health_says_so_until_it_
     assert client.get("/health").status_code == 503
     assert indices(client.post(body=asked())) == ORDER
     assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_once_a_query_of_a_request_has_failed_its_others_cost_nothing_more(served):
+    def failing(request):
+        return Reply(error="oops") if request.want.query == "bad" else counted(request)
+
+    engine = Slow(failing)
+    transport = httpx.ASGITransport(served(engine=engine).app)
+
+    async def ask():
+        pairs = {"queries": ["moon", "bad"], "documents": DOCS[:2]}
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            answer = await client.post("/score", json=pairs)
+        await asyncio.to_thread(engine.settled, DOCS[:1])
+        return answer.status_code
+
+    assert asyncio.run(ask()) == 503
 
 
 def test_with_fallback_the_old_order_comes_back_and_is_marked(served):

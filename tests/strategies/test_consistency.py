@@ -17,7 +17,7 @@ from play import (
     worth,
 )
 
-from rerank.questions import Compare, Order, Rate
+from rerank.questions import AsShown, Compare, Order, Rate
 from rerank.strategies import STRATEGIES
 from rerank.strategies.consistency import consistent, self_consistent
 from rerank.strategies.listwise import sliding_window
@@ -123,3 +123,12 @@ def test_a_position_bias_is_voted_down():
 def test_a_strategy_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="no strategy 'nonsense'"):
         play(self_consistent([], strategy="nonsense"), always_first)
+
+
+@pytest.mark.parametrize(
+    "inner", ["sliding-window", "tournament", "joint-blocks", "uncertain", "top-down"]
+)
+def test_where_nobody_decides_anything_the_first_stages_order_stays(inner):
+    docs = list(range(100))
+    ranking, _ = play(self_consistent(docs, inner), lambda asked: AsShown(asked.docs))
+    assert ranking == docs

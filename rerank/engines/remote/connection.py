@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ HINTS = {
     403: " (may this API key ask for this model?)",
     404: " (is the model's name right, and does the base URL end as the server's, mostly in /v1?)",
 }
+ANSWERS = {"choices", "data", "prompt", "tokens"}  # what an answer has that is read, not quoted
 LONGEST_WAIT = 300.0  # a server that asks for more has a quota, not a hiccup
 
 
@@ -89,12 +91,9 @@ class Server:
         beside = path.startswith("//")
         url = self._base.removesuffix("/v1") + path[1:] if beside else self._base + path
         try:
-            if body is None:
-                answer = await client.get(url)
-            else:  # ASCII, so that a lone surrogate in a document cannot stop the run
-                content, kind = json.dumps(body).encode(), {"content-type": "application/json"}
-                answer = await client.post(url, content=content, headers=kind)
-        except httpx.TimeoutException:
+            async with asyncio.timeout(self._timeout):  # httpx's is for each part of an answer
+                answer = await _sent(client, url, body)
+        except (TimeoutError, httpx.TimeoutException):
             raise self._failed(f"no answer from {self.place} in {self._timeout:g} s") from None
         except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
@@ -102,14 +101,19 @@ class Server:
         return self._content(answer)
 
     def _content(self, answer: httpx.Response) -> Any:
-        text = answer.text.replace(self._key, "***") if self._key else answer.text
         if not answer.is_success:
-            raise self._failed(openai.reason(text), answer)
+            raise self._failed(openai.reason(self._keyless(answer)), answer)
         try:
-            return json.loads(text)
+            body = json.loads(answer.text)
+            known = isinstance(body, dict) and not ANSWERS.isdisjoint(body)
+            return body if known else json.loads(self._keyless(answer))
         except ValueError:
-            said = openai.line(text) or "nothing"
+            said = openai.line(self._keyless(answer)) or "nothing"
             raise Failed(f"{self.place} answered no JSON: {said}", answer.status_code) from None
+
+    def _keyless(self, answer: httpx.Response) -> str:
+        """What may be quoted to a user; a model may say what is a key by chance."""
+        return answer.text.replace(self._key, "***") if self._key else answer.text
 
     def _failed(self, reason: str, answer: httpx.Response | None = None) -> Failed:
         """Worth another try: no answer at all, a server in trouble, a server that is too busy."""
@@ -121,6 +125,14 @@ class Server:
             again, reason = False, f"{reason} (it asks to wait {after:g} s)"
         hint = HINTS.get(status, "")
         return Failed(f"HTTP {status} from {self.place}: {reason}{hint}", status, again, after)
+
+
+async def _sent(client: httpx.AsyncClient, url: str, body: Body | None) -> httpx.Response:
+    if body is None:
+        return await client.get(url)
+    # ASCII, so that a lone surrogate in a document cannot stop the run
+    content, kind = json.dumps(body).encode(), {"content-type": "application/json"}
+    return await client.post(url, content=content, headers=kind)
 
 
 def _address(base_url: str) -> httpx.URL:
@@ -148,5 +160,7 @@ def retry_after(said: str) -> float:
     with suppress(ValueError):
         return max(0.0, float(said))
     with suppress(ValueError):
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        date = parsedate_to_datetime(said)
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)  # HTTP knows no other zone
+        return max(0.0, date.timestamp() - time.time())
     return 0.0

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Protocol, cast
 
 from rerank.engines.remote import openai
@@ -71,7 +72,7 @@ class Served:
         Raises `Failed` where the server is in trouble, and not the request.
         """
         try:
-            return await self._ask(request)
+            return await self._ask(request, self._top)
         except Failed as failed:
             if failed.again:
                 raise
@@ -105,7 +106,7 @@ class Served:
             case Labels():
                 reply = await self._first_labels(request)
             case _:
-                reply = await self._ask(request)
+                reply = await self._ask(request, 0)
         if reply.error and not (isinstance(request.want, Text) and reply.usage.completion_tokens):
             raise EngineError(f"{self.server.place}: {reply.error}")
         if read and reply.usage.prompt_tokens not in (0, read):
@@ -114,13 +115,13 @@ class Served:
                 f" tokenizer makes {read} of the prompt: scores would be of another prompt"
             )
 
-    async def _ask(self, request: Request) -> Reply:
+    async def _ask(self, request: Request, top: int) -> Reply:
         match request.want:
             case Text() as want:
                 body = await self._complete(request, self.wire.text(request, want))
                 return self._with_room(openai.read_text(body), want)
-            case Labels() as want if self._top:
-                body = await self._complete(request, self.wire.top(request, self._top))
+            case Labels() as want if top:
+                body = await self._complete(request, self.wire.top(request, top))
                 return openai.read_labels(body, want, want.labels)
             case Labels() as want:
                 ids = await self._label_ids(request, want)
@@ -183,21 +184,23 @@ class Served:
             return Reply()
 
     async def _first_labels(self, request: Request) -> Reply:
-        """Find the way in which this server scores labels, the exact one first."""
+        """Find the way in which this server scores labels, the exact one first.
+
+        Others are asked as before meanwhile, and where there is none for these labels.
+        """
         for top in (0, *TOP) if request.chat else (0,):
-            self._top = top
-            reply = await self._tried(request)
+            reply = await self._tried(request, top)
             if not reply.error:
+                self._top = top
                 return reply
-        self._top = 0
         raise EngineError(
             f"{self.server.place} cannot score these labels exactly: it does not honour"
             f" logprob_token_ids (vLLM 0.26 and later does), and otherwise {reply.error}"
         )
 
-    async def _tried(self, request: Request) -> Reply:
+    async def _tried(self, request: Request, top: int) -> Reply:
         try:
-            return await self._ask(request)
+            return await self._ask(request, top)
         except Failed as failed:
             if failed.overflows or failed.status not in UNSUPPORTED:
                 raise
@@ -223,16 +226,21 @@ class Served:
         return len(tokens.ids(request))
 
     async def _label_ids(self, request: Request, want: Labels) -> tuple[int, ...]:
-        """The token of each label, asked once for each ending of a prompt, by one for all."""
+        """The token of each label, asked once for each ending of a prompt, by one for all.
+
+        Whoever is cancelled meanwhile leaves it to the others.
+        """
         start = "" if request.chat else request.messages[0].content
         key = (request.chat, (start + request.prefill)[-16:], want.labels)
         if key not in self._ids:
             self._ids[key] = asyncio.create_task(self._spell_labels(request))
-        try:
-            return await self._ids[key]
-        except Failed:
-            self._ids.pop(key, None)  # a server in trouble, not a label: ask again next time
-            raise
+            self._ids[key].add_done_callback(partial(self._spelled, key))
+        return await asyncio.shield(self._ids[key])
+
+    def _spelled(self, key: Hashable, task: "asyncio.Task[tuple[int, ...]]") -> None:
+        """Where that was a server in trouble, and not a label, it is asked again next time."""
+        if task.cancelled() or not isinstance(task.exception(), EngineError | None):
+            del self._ids[key]
 
     async def _spell_labels(self, request: Request) -> tuple[int, ...]:
         return (await self._tokens(request)).label_ids(request)
