@@ -35,7 +35,8 @@ def from_folders(root: Path, file: Path, with_page: bool = True, texts: bool = T
     """
     found = read_folders(root, Path(os.path.relpath(root, file.parent)).as_posix())
     if not (found.boards or found.unjudged):
-        raise InputError.at(root, None, "no run folder in it; `rerank run` makes one")
+        mend = "run files need --qrels" if any(root.glob("*.trec*")) else "`rerank run` makes one"
+        raise InputError.at(root, None, f"no run folder in it; {mend}")
     seen = {
         b.title: views.of_folders(root, b, found.rows, texts) for b in found.boards if with_page
     }

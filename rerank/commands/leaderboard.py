@@ -70,6 +70,7 @@ def leaderboard(
     files = {table: found.table, **({shown: found.page} if with_page else {})}
     old = publishing.stale(files, write=not check)
     if old and check:
-        raise InputError.at(old[0], None, "is not what the runs say; run: rerank leaderboard")
+        mend = "run: rerank leaderboard, with the same options but --check"
+        raise InputError.at(old[0], None, f"is not what the runs say; {mend}")
     for path in files:
         printing.say(f"wrote {path}" if path in old else f"{path} is up to date")

@@ -66,6 +66,8 @@ def _beir(entry: Entry) -> Dataset:
     if kind == "irds" and name:
         return read_irds(name)
     if entry.source == "demo":
+        if any(Path("demo").glob("corpus.jsonl*")):
+            raise InputError("demo ships, and is a collection in a folder here too: write ./demo")
         return read_folder(files.shipped("demo"), entry.split)
     if entry.source and Path(entry.source).is_dir():
         return read_folder(Path(entry.source), entry.split)

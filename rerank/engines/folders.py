@@ -45,12 +45,14 @@ def refuse_packed(model: str) -> None:
 
     What is wrong with the files of a folder is told by who loads it.
     """
-    packed = False
+    packed, writes = False, True
     with suppress(OSError, ValueError, AttributeError):
-        packed = json.loads((Path(place(model)) / "config.json").read_text("utf-8")).get(PACKED)
+        config = json.loads((Path(place(model)) / "config.json").read_text("utf-8"))
+        packed, writes = config.get(PACKED), "CausalLM" in str(config.get("architectures"))
     if packed:
         what = f"{model} has packed weights, which vLLM does not read"
-        raise EngineError(f"{what}; take engine transformers, or another model")
+        mend = "take engine transformers" if writes else "it rates pairs: take method scorer"
+        raise EngineError(f"{what}; {mend}, or another model")
 
 
 def state(model: str) -> str:

@@ -103,7 +103,7 @@ def _notes(row: Row) -> Iterator[str]:
     """What makes a run less than it looks."""
     if row.judge == "oracle":
         yield "the judgments answer"
-    if row.limit:
+    if row.limit and row.limit <= row.cost.queries:
         yield f"first {row.limit} queries"
     if row.cost.stopped_queries:
         yield f"{row.cost.stopped_queries:,} queries stopped at the budget"

@@ -50,7 +50,7 @@ def _first_stages(results: Collection[Result]) -> dict[str, Result]:
     """What was there before any reranking, unless a result is that already."""
     there = [r["first_stage"] for r in results if r["strategy"] == "first-stage"]
     return {
-        f"{r['first']} (first stage)": {"mean": r["first_stage"], "limit": r["limit"]}
+        f"{r['first']} (first stage)": {"mean": r["first_stage"], "limit": _limit(r)}
         for r in results
         if r["first_stage"] and r["first_stage"] not in there
     }
@@ -68,11 +68,18 @@ def _cells(name: str, result: Result, measures: Sequence[str]) -> list[str]:
 
 def _note(result: Result) -> str:
     """What makes a run less than it looks: queries left out, or stopped before they were done."""
-    limit = f", first {result['limit']} queries" if result["limit"] else ""
+    limit = f", first {limit} queries" if (limit := _limit(result)) else ""
     stopped = result.get("cost", {}).get("stopped_queries")
     note = limit + (f", {stopped:,} queries stopped at the budget" if stopped else "")
     replayed = result.get("cost", {}).get("replayed")
     return note + (f", {replayed:,} calls from the journal" if replayed else "")
+
+
+def _limit(result: Result) -> int | None:
+    """Of how many queries it is, where there are more."""
+    limit = result["limit"]
+    ranked = result.get("cost", {}).get("queries", limit)
+    return limit if limit and limit <= ranked else None
 
 
 def _spent(cost: Mapping[str, Any] | None) -> list[str]:

@@ -257,3 +257,8 @@ def test_profile_says_where_the_seconds_went(rerank, small, monkeypatch):
     assert code == 0 and sum(spent) <= float(row["seconds"]) + 0.1
     cost = json.loads(Path("mine/result.json").read_text())["cost"]
     assert set(cost["stages"]) == set(STAGES)
+
+
+def test_python_runs_it_as_a_module_too():
+    ran = subprocess.run([sys.executable, "-m", "rerank", "--help"], capture_output=True, text=True)
+    assert ran.returncode == 0 and "Usage: " in ran.stdout

@@ -1,11 +1,12 @@
 """A model's folder: a path that leads nowhere, and weights that are not what they were."""
 
+import json
 import os
 
 import pytest
 
 from rerank import Reranker
-from rerank.engines.folders import refuse_missing, state
+from rerank.engines.folders import PACKED, refuse_missing, refuse_packed, state
 from rerank.engines.opening import ENGINES, open_engine
 from rerank.errors import EngineError, InputError
 
@@ -51,3 +52,11 @@ def test_a_folder_is_in_another_state_when_its_weights_change_and_back_when_they
 
 def test_what_is_no_folder_has_no_state():
     assert state("owner/model") == ""
+
+
+def test_packed_weights_are_for_transformers_or_an_encoders_for_the_scorer(tmp_path):
+    mends = {"BertModel": "it rates pairs: take method scorer", "QwenForCausalLM": "take engine tr"}
+    for kind, mend in mends.items():
+        (tmp_path / "config.json").write_text(json.dumps({PACKED: True, "architectures": [kind]}))
+        with pytest.raises(EngineError, match=mend):
+            refuse_packed(str(tmp_path))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shared import collection
+from small import beir
 
 from rerank import files
 from rerank.datasets import load
@@ -247,3 +248,12 @@ def test_a_shared_collection_has_what_its_source_says(name, docs, queries, judge
     sizes = [len(part) for part in (dataset.corpus, dataset.queries, dataset.qrels)]
     assert sizes == [docs, queries, judged]
     assert {level: grades.count(level) for level in set(grades)} == levels
+
+
+def test_a_collection_of_ones_own_is_not_taken_for_the_one_that_ships(tmp_path, monkeypatch):
+    """The one that ships was ranked without a word."""
+    beir(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    assert len(load("./demo").corpus) < len(load(str(files.shipped("demo"))).corpus)
+    with pytest.raises(InputError, match=r"write \./demo"):
+        load("demo")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from rerank import publishing
+from rerank import pipeline, publishing, runs
 from rerank.files import shipped
 from rerank.pipeline.verify import verify
+from rerank.recipes import read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = shipped("demo")
@@ -70,3 +71,13 @@ def test_the_leaderboard_that_ships_is_what_the_runs_that_ship_say() -> None:
     file = ROOT / "eval" / "LEADERBOARD.md"
     found = publishing.from_folders(ROOT / "runs", file, with_page=False)
     assert found.table == file.read_text("utf-8"), "run: rerank leaderboard"
+
+
+def test_the_ceiling_that_ships_costs_what_it_costs_today(tmp_path: Path) -> None:
+    """It stood as it had been before the heap's sifts overlapped."""
+    shipped_run = runs.read_result(ROOT / "runs" / "demo" / "oracle")
+    today = pipeline.run(read_recipe(ROOT / "runs" / "demo" / "oracle" / "recipe.toml"), tmp_path)
+    for key in ("calls", "slots", "questions", "rounds", "answers"):
+        assert today["cost"][key] == shipped_run["cost"][key], "run: rerank run runs/demo/oracle"
+    row = f"| {today['cost']['calls']:,} |  {today['cost']['rounds']:.2f} |"
+    assert row in (ROOT / "README.md").read_text("utf-8")

@@ -72,3 +72,9 @@ def test_a_summary_of_two_suites_names_them_and_of_none_is_empty():
     two = summary({"a": result("a", "s1", x=1.0), "b": result("b", "s2", x=1.0)})
     assert two.startswith("s1\n\n| run") and "\n\ns2\n\n| run" in two
     assert summary({}) == ""
+
+
+def test_a_limit_that_leaves_nothing_out_is_none():
+    whole = result(limit=100, a=1.0)
+    whole["cost"]["queries"] = 93
+    assert cells(table({"mine": whole}))[2][0] == "mine"

@@ -263,3 +263,9 @@ def test_the_25_runs_of_dl19_are_a_leaderboard_equal_to_their_index_and_to_itsel
     assert not groups["pt_bm25.gpt-4o"] & groups["bm25"]
     assert board["datasets"][0]["detectable"] == pytest.approx(0.088, rel=0.1)
     assert len(board["views"][0]["queries"]) == 43
+
+
+def test_a_folder_of_run_files_says_what_they_need(tmp_path):
+    (tmp_path / "mine.trec.gz").touch()
+    with pytest.raises(InputError, match=r"no run folder in it; run files need --qrels"):
+        publishing.from_folders(tmp_path, tmp_path / "LEADERBOARD.md")

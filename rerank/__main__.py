@@ -1,0 +1,5 @@
+"""`python -m rerank`: the command."""
+
+from rerank.cli import main
+
+main()
