@@ -42,9 +42,9 @@ def find(kind: str, name: str) -> Path:
             return Path(name)
         raise InputError.at(name, None, "no such file")
     if not (path := shipped(kind) / f"{name}.toml").is_file():
-        raise InputError(
-            f"no {kind.rstrip('s')} called {name!r}; there are: {', '.join(names(kind))}"
-        )
+        file = f"{name}.toml"
+        mend = f"say {file!r}" if Path(file).is_file() else f"there are: {', '.join(names(kind))}"
+        raise InputError(f"no {kind.rstrip('s')} called {name!r}; {mend}")
     return path
 
 

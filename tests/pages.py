@@ -3,8 +3,8 @@
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType
-from typing import get_args, get_origin
+from types import NoneType, UnionType
+from typing import Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -12,7 +12,10 @@ from pydantic.fields import FieldInfo
 from rerank.library.ranking import Hit, Issue, Ranking
 from rerank.library.reranker import Reranker
 from rerank.methods import METHODS
+from rerank.prompts.file import PromptFile
+from rerank.readers import READERS
 from rerank.recipes import Recipe
+from rerank.recipes.suites import Suite
 from rerank.train.pseudo import PseudoRecipe
 from rerank.train.recipes import TrainRecipe
 
@@ -48,8 +51,24 @@ def api() -> str:
 
 
 def keys() -> str:
-    """Every key of a recipe, with its type and what it is where a recipe does not say."""
-    return "\n".join(_keys("Every key of a recipe", Recipe))
+    """Every key of a recipe, a prompt and a suite, with its type and what it is where none says."""
+    prompt, suite = ("Every key of a prompt", PromptFile), ("Every key of a suite", Suite)
+    pages = (_keys("Every key of a recipe", Recipe), _keys(*prompt), _readers(), _keys(*suite))
+    return "\n".join(line for page in pages for line in page)
+
+
+def _readers() -> list[str]:
+    """What a prompt's `reads` may be."""
+    rows = [
+        f"| `{name}` | {reader.asks.__name__} | {reader.wants.__name__} | {_first(reader.read)} |"
+        for name, reader in READERS.items()
+    ]
+    head = ["| reads | asks | wants | what it reads |", "| - | - | - | - |"]
+    return ["## Readers", "", *head, *rows, ""]
+
+
+def _first(what: object) -> str:
+    return (inspect.getdoc(what) or "").splitlines()[0]
 
 
 def training() -> str:
@@ -67,7 +86,12 @@ def _sections(kind: type[BaseModel], above: str = "") -> list[str]:
     lines: list[str] = []
     for name, field in kind.model_fields.items():
         for table in _tables(field.annotation):
-            lines += [f"## [{above}{name}]", "", inspect.getdoc(table) or "", "", *_rows(table)]
+            head = (
+                f"[[{above}{name}]]"
+                if get_origin(field.annotation) is tuple
+                else f"[{above}{name}]"
+            )
+            lines += [f"## {head}", "", inspect.getdoc(table) or "", "", *_rows(table)]
             lines += _sections(table, f"{above}{name}.")
     return lines
 
@@ -92,15 +116,18 @@ PLAIN = {
     " | None": "",
     "tuple[str, ...]": "list of str",
     "tuple[float, ...]": "list of float",
+    "list[str]": "list of str",
 }
 
 
 def _typed(kind: object) -> str:
     if _tables(kind) or get_origin(kind) is dict:
-        return "a table"
+        return "tables" if get_origin(kind) is tuple else "a table"
     given = [each for each in get_args(kind) if each is not NoneType]
     if NoneType in get_args(kind) and len(given) == 1:
         return _typed(given[0])
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(map(_typed, given))
     named = kind.__name__ if inspect.isclass(kind) and not get_args(kind) else str(kind)
     for python, plain in PLAIN.items():
         named = named.replace(python, plain)
@@ -111,7 +138,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True)
-    return "" if value in (None, "", {}) or isinstance(value, BaseModel) else f"`{value}`"
+    return "" if value in (None, "", {}, (), []) or isinstance(value, BaseModel) else f"`{value}`"
 
 
 def _described(kind: type, methods: Sequence[str] = ()) -> list[str]:

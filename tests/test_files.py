@@ -50,3 +50,10 @@ def test_bytes_that_are_no_text_are_named_by_line_and_a_folder_as_such(tmp_path)
         files.read_toml(path)
     with pytest.raises(InputError, match=r"cannot be read: Is a directory$"):
         files.read_toml(tmp_path)
+
+
+def test_a_file_named_without_its_ending_is_recognised(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").touch()
+    with pytest.raises(InputError, match=r"^no prompt called 'mine'; say 'mine\.toml'$"):
+        files.find("prompts", "mine")
