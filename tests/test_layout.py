@@ -71,9 +71,7 @@ def test_each_heavy_dependency_is_imported_in_one_file():
 
 
 def test_no_module_is_longer_than_300_lines():
-    long = {
-        p.name: n for p in tracked("*.py") if (n := len(p.read_text().splitlines())) > 300
-    }
+    long = {p.name: n for p in tracked("*.py") if (n := len(p.read_text().splitlines())) > 300}
     assert long == {}
 
 
