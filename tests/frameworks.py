@@ -2,17 +2,15 @@
 
 import asyncio
 
-from rerank.wants import Reply
+from fakes import counted as by_sky
+from fakes import reversed_list
 
 TEXTS = ["fish swim", "the sky is blue", "sky", "sky sky sky"]
 
 
 def counted(request):
     """Scores a document by how often it says sky; lists the last document first."""
-    if request.messages:
-        count = request.messages[-1].content.count("\n[")
-        return Reply(text=" > ".join(f"[{place}]" for place in range(count, 0, -1)))
-    return Reply(scores=(float(request.want.doc.count("sky")),))
+    return reversed_list(request) if request.messages else by_sky(request)
 
 
 def both(sync, awaited):

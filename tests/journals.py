@@ -44,16 +44,6 @@ def echo(request):
     return Reply(text=f"said {request.messages[0].content}", usage=Usage(11, 7, 3))
 
 
-def all_of(engine, requests):
-    """Ask everything; replies by ticket."""
-    for ticket, request in enumerate(requests):
-        engine.submit(ticket, request)
-    replies = {}
-    while len(replies) < len(requests):
-        replies.update(engine.poll())
-    return replies
-
-
 def python(script, **options):
     folders = Path(__file__).resolve().parents[:2]  # the tests' and the project's
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}

@@ -125,6 +125,7 @@ def one(opened, request=None):
 
 
 def all_of(opened, requests):
+    """Ask everything; replies by ticket."""
     for ticket, request in enumerate(requests):
         opened.submit(ticket, request)
     replies = {}

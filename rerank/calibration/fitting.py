@@ -147,14 +147,20 @@ def _held_out(given: Sequence[Judged], vectors: Array, penalty: float) -> float:
     return reliability(len(given), seen).log_loss
 
 
+def _directions(vectors: Array) -> Array:
+    """The main ones in which queries differ; where they differ by rounding alone is none."""
+    np = extra("numpy", "eval")
+    _, sizes, axes = np.linalg.svd(vectors, full_matrices=False)
+    return axes[sizes > 1e-9 * sizes.max(initial=0.0)][:DIMENSIONS]
+
+
 def _adapter(given: Sequence[Judged], vectors: Array, penalty: float, encoder: str) -> Adapter:
     """A logistic regression on the score, the query's main directions, and their products."""
     np = extra("numpy", "eval")
     scores, flags, owners = _table(given)
     middle, spread = scores.mean(), scores.std() or 1.0
     mean = vectors.mean(0)
-    _, sizes, axes = np.linalg.svd(vectors - mean, full_matrices=False)
-    directions = axes[sizes > 1e-9 * sizes.max(initial=0.0)][:DIMENSIONS]  # those that queries have
+    directions = _directions(vectors - mean)
     queries = (vectors - mean) @ directions.T
     scale = queries.std(0)
     scale[scale == 0] = 1.0

@@ -10,6 +10,7 @@ from rerank.errors import InputError, UsageError
 
 OURS, THEIRS = Path("eval/LEADERBOARD.md"), Path("LEADERBOARD.md")
 PAGE = "leaderboard.html"
+STALE = "is not what the runs say; run: rerank leaderboard, with the same options but --check"
 
 
 def leaderboard(
@@ -70,7 +71,6 @@ def leaderboard(
     files = {table: found.table, **({shown: found.page} if with_page else {})}
     old = publishing.stale(files, write=not check)
     if old and check:
-        mend = "run: rerank leaderboard, with the same options but --check"
-        raise InputError.at(old[0], None, f"is not what the runs say; {mend}")
+        raise InputError.at(old[0], None, STALE)
     for path in files:
         printing.say(f"wrote {path}" if path in old else f"{path} is up to date")

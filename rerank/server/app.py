@@ -7,7 +7,7 @@ elsewhere. No query and no document is ever logged.
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic, time
@@ -158,10 +158,9 @@ class Service:
         """Rank what is asked, unless it takes too long or the client hangs up."""
         for one in asked:
             self.limits.check(one.query, one.texts, one.instruction or "")
-        work = [asyncio.ensure_future(self._work(one)) for one in asked]
         try:
             async with asyncio.timeout(self.limits.seconds):
-                found = await _unless_gone(request, asyncio.gather(*work))
+                found = await _unless_gone(request, map(self._work, asked))
         except TimeoutError:
             why = f"this took longer than the {self.limits.seconds:g} s that a request may take"
             raise Refused(504, why) from None
@@ -171,9 +170,6 @@ class Service:
             raise Refused(503, "the model gave no answer") from None
         except RerankError as mistake:  # more documents than the method has labels for, say
             raise Refused(422, str(mistake)) from None
-        finally:
-            for each in work:  # once one has failed nobody waits for the others
-                each.cancel()
         self.failure = ""
         for one, ranking in zip(asked, found, strict=True):
             self.metrics.ranked(len(one.texts), ranking.calls, ranking.usage, ranking.answers)
@@ -229,22 +225,24 @@ def _route(
     return Route(path, answered, methods=[method])
 
 
-async def _unless_gone(request: Request, work: "asyncio.Future[T]") -> T:
-    """What comes of the work, which is cancelled when its client hangs up or its time is over.
+async def _unless_gone(request: Request, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What comes of all the work, which is cancelled when its client hangs up, its time is over or
+    one part of it fails.
 
     After the body nothing is received but that the client has gone.
     """
-    leaving = asyncio.ensure_future(request.receive())
+    parts = [asyncio.ensure_future(part) for part in work]
+    leaving, whole = asyncio.ensure_future(request.receive()), asyncio.gather(*parts)
     try:
-        both: list[asyncio.Future[Any]] = [work, leaving]
+        both: list[asyncio.Future[Any]] = [whole, leaving]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
+        if not whole.done():
             raise ClientDisconnect
-        return work.result()
+        return whole.result()
     finally:
-        leaving.cancel()
-        work.cancel()
-        await asyncio.gather(leaving, work, return_exceptions=True)
+        for each in (leaving, *parts):
+            each.cancel()
+        await asyncio.gather(leaving, whole, *parts, return_exceptions=True)
 
 
 def _json(said: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -3,8 +3,8 @@
 import sqlite3
 
 import pytest
-from journals import Fake, all_of, echo
-from scripted import asking
+from journals import Fake, echo
+from scripted import all_of, asking
 
 from rerank.engines import NOBODY
 from rerank.engines.journal import Journal

@@ -8,8 +8,8 @@ import subprocess
 import time
 
 import pytest
-from journals import Fake, all_of, python
-from scripted import asking
+from journals import Fake, python
+from scripted import all_of, asking
 
 from rerank.engines.journal import Journal
 from rerank.errors import InputError

@@ -71,14 +71,21 @@ def test_it_shows_the_face_that_it_had_when_it_was_open(path):
     asleep.close()
 
 
-def test_a_form_that_passed_is_not_checked_again_and_another_is(path):
-    opening, form = Opening(), Request((Message("user", "a"),), Labels(("A", "B")))
+def resumed(path, opening):
+    """A form that passed, and the journal of a later process that has checked it again."""
+    form = Request((Message("user", "a"),), Labels(("A", "B")))
     journal = remembering(path, "k", opening)
     journal.check(form)
     journal.close()
     journal = remembering(path, "k", opening)
     journal.check(form)
     assert len(opening.opened) == 1
+    return form, journal
+
+
+def test_a_form_that_passed_is_not_checked_again_and_another_is(path):
+    opening = Opening()
+    _, journal = resumed(path, opening)
     journal.check(asking("another"))
     assert opening.opened[1].checked == [asking("another")]
     journal.close()
@@ -140,13 +147,8 @@ def test_an_engine_gets_ready_for_what_may_come_once_it_is_awake_and_is_not_woke
 
 
 def test_what_an_engine_learns_from_a_check_it_learns_before_it_is_asked(path):
-    opening, form = Opening(), Request((Message("user", "a"),), Labels(("A", "B")))
-    journal = remembering(path, "k", opening)
-    journal.check(form)
-    journal.close()
-    journal = remembering(path, "k", opening)
-    journal.check(form)
-    assert len(opening.opened) == 1
+    opening = Opening()
+    form, journal = resumed(path, opening)
     for ticket in ("bb", "ccc"):
         journal.submit(ticket, asking(ticket))
         assert opening.opened[1].checked == [form]

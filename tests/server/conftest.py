@@ -1,8 +1,7 @@
 """A server in this process whose engine says what a test has it say."""
 
 import pytest
-from asking import counted
-from fakes import ScriptedEngine
+from fakes import ScriptedEngine, counted
 from serving import Client
 
 from rerank import Reranker

@@ -3,8 +3,8 @@
 import math
 
 import pytest
-from asking import DOCS, ORDER, QUERY, asked, counted, indices, listed
-from fakes import ScriptedEngine
+from asking import DOCS, ORDER, QUERY, asked, indices
+from fakes import ScriptedEngine, counted, reversed_list
 
 from rerank.passages import first_words
 from rerank.server.app import RERANK
@@ -198,7 +198,7 @@ def test_each_pair_is_scored_with_its_own_query(served):
 
 
 def test_a_method_without_scores_gives_ranks_and_says_so(served):
-    client = served(listed, method="listwise")
+    client = served(reversed_list, method="listwise")
     answer = client.post(body=asked(top_n=3))
     results = [(one["index"], one["relevance_score"]) for one in answer.json()["results"]]
     assert results == [(3, 1.0), (2, 0.75), (1, 0.5)]

@@ -1,8 +1,8 @@
 """Each mistake in a request is named with its own code, before a model reads it."""
 
 import pytest
-from asking import DOCS, ORDER, asked, counted, indices
-from fakes import ScriptedEngine
+from asking import DOCS, ORDER, asked, indices
+from fakes import ScriptedEngine, counted
 
 from rerank.server.app import RERANK
 

@@ -7,8 +7,8 @@ import threading
 from time import monotonic, sleep
 
 import httpx
-from asking import DOCS, ORDER, QUERY, asked, counted, indices
-from fakes import ScriptedEngine
+from asking import DOCS, ORDER, QUERY, asked, indices
+from fakes import ScriptedEngine, counted
 from serving import Client
 
 from rerank.server.app import RERANK, Service, application

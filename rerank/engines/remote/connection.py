@@ -48,7 +48,7 @@ class Server:
         self._base, self._timeout = str(url).rstrip("/"), timeout
         options: dict[str, Any] = {
             "headers": {"authorization": f"Bearer {self._key}"} if self._key else {},
-            "timeout": timeout,
+            "timeout": None,  # a try has one of its own: httpx's is for each part of an answer
             "verify": httpx.create_ssl_context(),
         }
         self._idle: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
@@ -91,9 +91,9 @@ class Server:
         beside = path.startswith("//")
         url = self._base.removesuffix("/v1") + path[1:] if beside else self._base + path
         try:
-            async with asyncio.timeout(self._timeout):  # httpx's is for each part of an answer
+            async with asyncio.timeout(self._timeout):
                 answer = await _sent(client, url, body)
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             raise self._failed(f"no answer from {self.place} in {self._timeout:g} s") from None
         except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
